@@ -1,0 +1,1 @@
+//! An async client of the HTTP API: typed calls, blocking queries as streams, locks, semaphores, session heartbeats.

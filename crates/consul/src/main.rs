@@ -1,0 +1,2 @@
+//! The one binary: agent and command line.
+fn main() {}

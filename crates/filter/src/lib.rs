@@ -1,0 +1,1 @@
+//! Filter expressions: parse once, evaluate against values without serialising them.

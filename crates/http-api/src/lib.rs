@@ -1,0 +1,1 @@
+//! The HTTP door: listeners, routes, parameters, consistency headers, JSON in and out.

@@ -1,0 +1,1 @@
+//! Snapshot archives: the gzip/tar container, its checksums, and statistics about what is inside.

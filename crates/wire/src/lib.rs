@@ -1,0 +1,1 @@
+//! Encodings the reference speaks: Go-compatible msgpack, durations, JSON decoding rules, HCL 1.
