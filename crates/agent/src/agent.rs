@@ -1,14 +1,17 @@
 //! The agent itself: who it is, and its way to a server.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use server::{Handle, Server};
+use parking_lot::RwLock;
+use server::{Handle, SavedSnapshot, Server};
 use tokio_util::sync::CancellationToken;
-use types::{Method, RpcError};
+use types::method::{EventFire, EventFireRequest, SnapshotRequest};
+use types::{Method, RpcError, UserEvent, event};
 
-use crate::events::Events;
+use crate::events::{Events, Filter};
 
 /// Who this agent is.
 #[derive(Clone, Debug)]
@@ -19,30 +22,156 @@ pub struct Identity {
     pub node_id: String,
     /// Datacenter, lower case.
     pub datacenter: String,
-}
-
-/// Bounds on waiting reads.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    /// Wait of a blocking query that names none.
-    pub default_query_time: Duration,
-    /// Longest wait of a blocking query.
-    pub max_query_time: Duration,
-}
-
-/// Bounds on what clients send.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Largest value of a key, bytes.
-    pub kv_max_value_size: u64,
-    /// Largest body of a transaction, bytes.
-    pub txn_max_req_len: u64,
+    /// Metadata of the node.
+    pub node_meta: BTreeMap<String, String>,
+    /// Address other nodes use.
+    pub advertise: IpAddr,
+    /// Port for server RPC.
+    pub server_port: u16,
+    /// Port for gossip in the datacenter.
+    pub serf_lan_port: u16,
+    /// Whether the configuration asks for a cluster of one.
+    pub bootstrap: bool,
 }
 
 /// The agent could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[non_exhaustive]
 pub enum AgentError {
+    /// The new configuration is not usable; nothing was changed.
     #[error("{0}")]
     Reload(String),
+}
+
+/// What the composition root lends the agent: things that reach beyond it.
+pub trait Host: Send + Sync {
+    /// Reads the configuration again and applies what may change while running.
+    ///
+    /// # Errors
+    /// What is wrong with the new configuration.
+    fn reload(&self) -> Result<(), AgentError>;
+    /// The configuration as operators see it, without secrets.
+    fn debug_config(&self) -> serde_json::Value;
+}
+
+/// A running agent. Doors ask it and nothing else.
+pub struct Agent {
+    identity: Identity,
+    server: Server,
+    events: Events,
+    host: RwLock<Option<Arc<dyn Host>>>,
+    leaving: CancellationToken,
+    stopping: CancellationToken,
+}
+
+impl Agent {
+    /// An agent that is a server itself. `stopping` ends everything that waits.
+    pub fn new(identity: Identity, server: Server, stopping: CancellationToken) -> Agent {
+        let leaving = CancellationToken::new();
+        Agent { identity, server, events: Events::default(), host: RwLock::default(), leaving, stopping }
+    }
+
+    /// Lets the agent reach what surrounds it. Until then a reload is refused.
+    pub fn attach(&self, host: Arc<dyn Host>) {
+        *self.host.write() = Some(host);
+    }
+
+    /// Takes the surroundings away again, so that they can end.
+    pub fn detach(&self) {
+        *self.host.write() = None;
+    }
+
+    /// Who this agent is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Asks a server; on a server, itself and in process.
+    ///
+    /// # Errors
+    /// Whatever the method refuses, in the words clients match on.
+    pub async fn call<M: Method>(&self, request: M::Request) -> Result<M::Reply, RpcError>
+    where
+        Server: Handle<M>,
+    {
+        <Server as Handle<M>>::handle(&self.server, request).await
+    }
+
+    /// The server in this process.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// User events this agent has seen.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Spreads a user event; gives it its ID.
+    ///
+    /// # Errors
+    /// A filter that does not parse, a tag filter without a service filter, an event that is too large, an unknown datacenter.
+    pub async fn fire_event(&self, mut event: UserEvent, datacenter: &str, token: &str) -> Result<UserEvent, RpcError> {
+        let filter = Filter::compile(&event).map_err(|e| RpcError::other(e.to_string()))?;
+        event.id = uuid::Uuid::new_v4().to_string();
+        event.version = event::EVENT_VERSION;
+        event.ltime = 0;
+        let request =
+            EventFireRequest { datacenter: datacenter.to_owned(), event: event.clone(), token: token.to_owned() };
+        self.call::<EventFire>(request).await?;
+        if filter.matches_node(&self.identity.node_name) && !filter.names_service() {
+            self.events.receive(event.clone());
+        }
+        Ok(event)
+    }
+
+    /// The whole state as an archive.
+    ///
+    /// # Errors
+    /// `No cluster leader`, or what kept the archive from being written.
+    pub async fn snapshot_save(&self, request: SnapshotRequest) -> Result<SavedSnapshot, RpcError> {
+        self.server.snapshot_save(&request).await
+    }
+
+    /// Replaces the whole state by an archive's.
+    ///
+    /// # Errors
+    /// `No cluster leader`, or what is wrong with the archive; the state is untouched then.
+    pub async fn snapshot_restore(&self, request: SnapshotRequest, archive: File) -> Result<(), RpcError> {
+        self.server.snapshot_restore(&request, archive).await
+    }
+
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn reload(&self) -> Result<(), AgentError> {
+        let host = self.host.read().clone();
+        let Some(host) = host else {
+            return Err(AgentError::Reload("cannot reload before agent started".to_owned()));
+        };
+        tokio::task::spawn_blocking(move || host.reload())
+            .await
+            .unwrap_or_else(|_| Err(AgentError::Reload("the agent is stopping".to_owned())))
+    }
+
+    /// The configuration as operators see it; null before the agent has started.
+    pub(crate) fn debug_config(&self) -> serde_json::Value {
+        self.host.read().as_ref().map_or(serde_json::Value::Null, |host| host.debug_config())
+    }
+
+    /// Asks for a graceful leave and a stop; returns at once.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Resolves once somebody asked the agent to leave.
+    pub fn leaving(&self) -> &CancellationToken {
+        &self.leaving
+    }
+
+    /// Cancelled when the agent stops.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
 }

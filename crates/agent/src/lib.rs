@@ -1,7 +1,11 @@
 //! What every node runs: configuration, the way to a server, user events, reload and stop.
+//!
+//! Doors (HTTP, DNS, …) ask an [`Agent`] and nothing else; it asks a server, here in process.
 
 mod agent;
+mod describe;
 pub mod events;
 
-pub use agent::{Agent, AgentError, Identity, Limits, Timing};
-pub use events::EventError;
+pub use agent::{Agent, AgentError, Host, Identity};
+pub use describe::Stats;
+pub use server;

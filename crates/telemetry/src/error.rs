@@ -10,7 +10,7 @@ pub enum LogError {
     #[error("Invalid log level: {0}. Valid log levels are: [TRACE DEBUG INFO WARN ERR ERROR]")]
     InvalidLevel(String),
     /// Old log files could not be listed or removed at start.
-    #[error("Failed to setup logging: Failed to prune log files: {0}")]
+    #[error("Failed to prune log files: {0}")]
     Prune(String),
     /// The log file could not be created at start.
     #[error("Failed to setup logging: {0}")]

@@ -4,7 +4,7 @@
 //! its fields are the pairs of the line:
 //!
 //! ```text
-//! tracing::info!(target: "agent.server.raft", "leader-address" = %address, "entering follower state");
+//! tracing::info!(target: "agent.server.raft", { "leader-address" = %address }, "entering follower state");
 //! 2026-11-25T13:52:24.829Z [INFO]  agent.server.raft: entering follower state: leader-address=10.0.0.1:8300
 //! ```
 //!
@@ -23,6 +23,7 @@ mod format;
 mod level;
 mod list;
 mod logs;
+mod notes;
 mod output;
 mod redact;
 mod stream;

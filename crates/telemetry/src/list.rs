@@ -8,7 +8,7 @@ const OPEN: char = '\u{FFFF}';
 /// Ends each item of a list on its way through `tracing`.
 const END_OF_ITEM: char = '\0';
 
-/// A list of values for a log field: `[a, b]` in text, an array of strings in JSON.
+/// A list of values for a log field: `["a", "b"]` in text, an array of strings in JSON.
 ///
 /// ```text
 /// tracing::info!(target: "agent", lan_addresses = ?telemetry::List(&addresses), "(LAN) joining");
@@ -19,7 +19,7 @@ impl<T: Display> Debug for List<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         // The minus flag, which no standard type reads, says that the reader is `split` below.
         if !f.sign_minus() {
-            return f.debug_list().entries(self.0.iter().map(|item| format_args_of(item))).finish();
+            return f.debug_list().entries(self.0.iter().map(ToString::to_string)).finish();
         }
         write!(f, "{OPEN}")?;
         for item in self.0 {
@@ -27,16 +27,6 @@ impl<T: Display> Debug for List<'_, T> {
         }
         Ok(())
     }
-}
-
-fn format_args_of<T: Display>(item: &T) -> impl Debug {
-    struct Shown<'a, T>(&'a T);
-    impl<T: Display> Debug for Shown<'_, T> {
-        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-            Display::fmt(self.0, f)
-        }
-    }
-    Shown(item)
 }
 
 /// The items of a [`List`] that was formatted with `{:-?}`, or nothing when the text is no list.
@@ -59,6 +49,6 @@ mod tests {
 
     #[test]
     fn other_readers_see_a_plain_list() {
-        assert_eq!(format!("{:?}", List(&["a", "b"])), "[a, b]");
+        assert_eq!(format!("{:?}", List(&["a", "b"])), r#"["a", "b"]"#);
     }
 }

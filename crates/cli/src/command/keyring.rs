@@ -1,0 +1,89 @@
+//! `keygen` and `keyring`: the keys that encrypt gossip.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Command, Run};
+use crate::error::{Error, Outcome};
+use crate::flag::{Flag, Groups};
+use crate::help;
+use crate::invocation::Invocation;
+
+/// The longest of the three key lengths AES has (docs/spec/gossip.md §9.1).
+const GOSSIP_KEY_BYTES: usize = 32;
+const MAX_RELAY_FACTOR: i64 = 5;
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new(
+        "keygen",
+        "Makes a key that encrypts gossip",
+        "",
+        "Prints a new random key of 32 bytes in base64, for the encrypt setting of every agent or for keyring -install.",
+        Run::Handler(keygen),
+    )
+    .examples(&[("Make a key", "consul keygen")])
+    .without_options_in_help(),
+    Command::new(
+        "keyring",
+        "Manages the keys that encrypt gossip",
+        "[options]",
+        "Shows and changes the gossip keys of a whole cluster. Every agent encrypts with the primary key and can decrypt \
+         with any key installed. To rotate: install a new key, use it, then remove the old one. Exactly one action is \
+         wanted.",
+        Run::Missing { capability: "gossip encryption", check: keyring },
+    )
+    .examples(&[
+        ("See which keys are where", "consul keyring -list"),
+        ("Give every agent a new key", "consul keyring -install \"$(consul keygen)\""),
+        ("Encrypt with it", "consul keyring -use KEY"),
+        ("Forget the old one", "consul keyring -remove OLD_KEY"),
+    ])
+    .groups(Groups::C)
+    .flags_of_its_own(&[
+        Flag::text("install", "Install this key on every agent, without using it yet.").hint("key"),
+        Flag::text("use", "Encrypt with this key, which must be installed everywhere.").hint("key"),
+        Flag::text("remove", "Remove this key, which must not be the primary one.").hint("key"),
+        Flag::bool("list", "List all keys and how many agents have each."),
+        Flag::bool("list-primary", "List the primary keys and how many agents use each."),
+        Flag::int(
+            "relay-factor",
+            "Number of other agents, 0 to 5, through which each agent also sends its answer, for networks that lose \
+             packets.",
+        ),
+        Flag::bool("local-only", "List only the keys of this datacenter's servers, with -list."),
+    ]),
+];
+
+fn keygen(invocation: &Invocation<'_>) -> Outcome {
+    let mut key = [0u8; GOSSIP_KEY_BYTES];
+    let mut filled = 0;
+    while filled < key.len() {
+        let rest = &mut key[filled..];
+        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())
+            .map_err(|e| Error::failed(format!("Error reading random data: {e}")))?;
+    }
+    invocation.terminal.say(STANDARD.encode(key));
+    Ok(())
+}
+
+fn keyring(invocation: &Invocation<'_>) -> Outcome {
+    let values = &invocation.values;
+    let texts = ["install", "use", "remove"].iter().filter(|f| !values.text(f).is_empty()).count();
+    let switches = ["list", "list-primary"].iter().filter(|f| values.bool(f)).count();
+    match texts + switches {
+        0 => {
+            invocation.terminal.complain(help::command(invocation.command));
+            return Err(Error::Exit(1));
+        }
+        1 => {}
+        _ => return Err(Error::failed("Only a single action is allowed")),
+    }
+    if !(0..=MAX_RELAY_FACTOR).contains(&values.int("relay-factor")) {
+        return Err(Error::failed("Error parsing relay factor: Relay factor must be in range: [0, 5]"));
+    }
+    if values.bool("local-only") && !values.bool("list") {
+        let text = "Error validating local-only: local-only can only be set for list requests";
+        return Err(Error::failed(text));
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! The seam between the log and what stores it.
+
+use std::io;
+use std::ops::{ControlFlow, Range};
+
+#[cfg(test)]
+pub(crate) mod fault;
+pub(crate) mod fjall;
+pub(crate) mod memory;
+
+/// A value kept beside the log entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum MetaKey {
+    /// The vote; changed only through a synced write.
+    Vote,
+    /// The highest committed entry, as of some earlier moment.
+    Committed,
+    /// The highest entry that was purged: the log begins right behind it.
+    Purged,
+}
+
+/// A set of changes that is stored as a whole or not at all. Removals come first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Batch {
+    pub(crate) remove: Vec<Range<u64>>,
+    pub(crate) put: Vec<(u64, Vec<u8>)>,
+    pub(crate) meta: Vec<(MetaKey, Vec<u8>)>,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.put.is_empty() && self.meta.is_empty()
+    }
+}
+
+/// Called with each index and its stored bytes, in order of index.
+pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> ControlFlow<()> + 'a;
+
+/// Stores opaque values by index. Calls that change something come from one thread; reads come from any.
+pub(crate) trait LogBackend: Send + Sync + 'static {
+    /// Makes a batch visible to reads. It need not survive a power cut before the next [`LogBackend::sync`].
+    fn write(&self, batch: Batch) -> io::Result<()>;
+
+    /// Makes every earlier write survive a power cut. After an error nothing is known about those writes, so the
+    /// caller must not write again.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Visits the stored values in `range`.
+    fn read(&self, range: Range<u64>, visit: &mut Visit<'_>) -> io::Result<()>;
+
+    /// Lowest and highest stored index.
+    fn bounds(&self) -> io::Result<Option<(u64, u64)>>;
+
+    fn meta(&self, key: MetaKey) -> io::Result<Option<Vec<u8>>>;
+
+    /// Remembers, outside the store proper, that entries up to `index` were synced, so that a store that comes back
+    /// with less is recognised. Raising the mark may be forgotten in a power cut; lowering it may not.
+    fn set_mark(&self, index: u64) -> io::Result<()>;
+
+    /// The mark, or `None` when it is unknown: then every entry must be taken for synced.
+    fn mark(&self) -> io::Result<Option<u64>>;
+
+    /// Where the data is, for messages.
+    fn location(&self) -> String;
+
+    /// Whether a sync costs nothing, so that handing it to another thread would only add delay.
+    fn is_volatile(&self) -> bool {
+        false
+    }
+}

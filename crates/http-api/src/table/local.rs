@@ -1,0 +1,157 @@
+//! The agent itself: what it is, its services and checks, profiles of it.
+
+use super::{
+    Action, Answers, BLOCKING, FILTER, Kind, Operation, Parameter, RequestBody, Route, Tells, When, parameter, run,
+};
+use crate::routes::agent;
+
+const MONITOR: &[Parameter] = &[
+    parameter("loglevel", Kind::Text, "TRACE, DEBUG, INFO (by default), WARN or ERR."),
+    parameter("logjson", Kind::Flag, "One JSON object a line."),
+];
+const MAINTENANCE: &[Parameter] = &[
+    parameter("enable", Kind::Boolean, "Enter or leave maintenance."),
+    parameter("reason", Kind::Text, "Why; shown with the check."),
+];
+const NOTE: &[Parameter] = &[parameter("note", Kind::Text, "Becomes the check's output.")];
+const FORMAT: &[Parameter] = &[parameter("format", Kind::Text, "Another form of the answer: text or prometheus.")];
+const MEMBERS: &[Parameter] = &[
+    parameter("wan", Kind::Text, "Not empty: the pool of servers across datacenters."),
+    parameter("segment", Kind::Text, "Network segment."),
+];
+const WAN: &[Parameter] = &[parameter("wan", Kind::Text, "The pool of servers across datacenters.")];
+const PRUNE: &[Parameter] = &[parameter("prune", Kind::Flag, "Also forget the member.")];
+const HASH: &[Parameter] = &[parameter("hash", Kind::Text, "Wait until the service's content hash differs.")];
+const REPLACE: &[Parameter] =
+    &[parameter("replace-existing-checks", Kind::Flag, "Remove checks of the service the request does not list.")];
+
+const REGISTRY: Action = Action::Later("the agent's registry of services and checks");
+const METRICS: Action = Action::Later("the metrics endpoint");
+const MEMBERSHIP: Action = Action::Later("gossip membership");
+const TOKENS: Action = Action::Later("the store of agent tokens");
+const AUTHORITY: Action = Action::Later("the service mesh certificate authority");
+const PROFILES: Action = Action::Later("profiling");
+
+const REGISTRY_READ: &[Operation] =
+    &[Operation::get("List what is registered with this agent.", REGISTRY).with(&[FILTER])];
+const TTL_REPORT: &[Operation] =
+    &[Operation::put("Report a TTL check's status.", REGISTRY).with(&[NOTE]).answering(Answers::Empty)];
+const LOCAL_HEALTH: &[Operation] = &[Operation::get("Health of a service on this agent.", REGISTRY).with(&[FORMAT])];
+const PROFILE: &[Operation] = &[
+    Operation::get("Profile this process.", PROFILES).answering(Answers::Binary),
+    Operation::post("Profile this process.", PROFILES).answering(Answers::Binary),
+];
+
+const fn profile(pattern: &'static str, argument: &'static str) -> Route {
+    Route { when: When::Debug, ..Route::subtree(pattern, argument, PROFILE) }
+}
+
+pub(super) const ROUTES: &[Route] = &[
+    Route::exact("/v1/agent/self", &[Operation::get("Describe this agent.", run!(agent::describe))]),
+    Route::exact("/v1/agent/host", &[Operation::get("Describe this machine.", Action::Later("the host endpoint"))]),
+    Route::exact(
+        "/v1/agent/monitor",
+        &[Operation::get("Stream this agent's log.", run!(agent::monitor)).with(&[MONITOR]).answering(Answers::Text)],
+    ),
+    Route::exact(
+        "/v1/agent/reload",
+        &[Operation::put("Read the configuration again.", run!(agent::reload)).answering(Answers::Empty)],
+    ),
+    Route::exact(
+        "/v1/agent/leave",
+        &[Operation::put("Leave the cluster and stop.", run!(agent::leave)).answering(Answers::Empty)],
+    ),
+    Route::exact(
+        "/v1/agent/openapi",
+        &[Operation::get("This API as an OpenAPI document.", run!(agent::openapi))],
+    ),
+    Route::exact("/v1/agent/members", &[Operation::get("List members.", MEMBERSHIP).with(&[MEMBERS])]),
+    Route::subtree(
+        "/v1/agent/join/",
+        "address",
+        &[Operation::put("Join another agent.", MEMBERSHIP).with(&[WAN]).answering(Answers::Empty)],
+    ),
+    Route::subtree(
+        "/v1/agent/force-leave/",
+        "node",
+        &[Operation::put("Declare a failed member gone.", MEMBERSHIP).with(&[PRUNE, WAN]).answering(Answers::Empty)],
+    ),
+    Route::exact("/v1/agent/metrics", &[Operation::get("Metrics of the last interval.", METRICS).with(&[FORMAT])]),
+    Route::exact("/v1/agent/metrics/stream", &[Operation::get("Stream metrics, interval by interval.", METRICS)]),
+    Route::exact(
+        "/v1/agent/maintenance",
+        &[Operation::put("Enter or leave maintenance.", REGISTRY).with(&[MAINTENANCE]).answering(Answers::Empty)],
+    ),
+    Route::subtree(
+        "/v1/agent/token/",
+        "kind",
+        &[Operation::put("Set one of the agent's own tokens.", TOKENS)
+            .taking(RequestBody::Json)
+            .answering(Answers::Empty)],
+    ),
+    Route::exact("/v1/agent/services", REGISTRY_READ),
+    Route::subtree(
+        "/v1/agent/service/",
+        "id",
+        &[Operation::get("Read a service of this agent.", REGISTRY).with(&[HASH, BLOCKING])],
+    ),
+    Route::exact(
+        "/v1/agent/service/register",
+        &[Operation::put("Register a service.", REGISTRY)
+            .with(&[REPLACE])
+            .taking(RequestBody::Json)
+            .answering(Answers::Empty)],
+    ),
+    Route::subtree(
+        "/v1/agent/service/deregister/",
+        "id",
+        &[Operation::put("Remove a service.", REGISTRY).answering(Answers::Empty)],
+    ),
+    Route::subtree(
+        "/v1/agent/service/maintenance/",
+        "id",
+        &[Operation::put("Take a service into or out of maintenance.", REGISTRY)
+            .with(&[MAINTENANCE])
+            .answering(Answers::Empty)],
+    ),
+    Route::exact("/v1/agent/checks", REGISTRY_READ),
+    Route::exact(
+        "/v1/agent/check/register",
+        &[Operation::put("Register a check.", REGISTRY).taking(RequestBody::Json).answering(Answers::Empty)],
+    ),
+    Route::subtree(
+        "/v1/agent/check/deregister/",
+        "id",
+        &[Operation::put("Remove a check.", REGISTRY).answering(Answers::Empty)],
+    ),
+    Route::subtree("/v1/agent/check/pass/", "id", TTL_REPORT),
+    Route::subtree("/v1/agent/check/warn/", "id", TTL_REPORT),
+    Route::subtree("/v1/agent/check/fail/", "id", TTL_REPORT),
+    Route::subtree(
+        "/v1/agent/check/update/",
+        "id",
+        &[Operation::put("Report a TTL check's status and output.", REGISTRY)
+            .taking(RequestBody::Json)
+            .answering(Answers::Empty)],
+    ),
+    Route::subtree("/v1/agent/health/service/id/", "id", LOCAL_HEALTH),
+    Route::subtree("/v1/agent/health/service/name/", "name", LOCAL_HEALTH),
+    Route::exact(
+        "/v1/agent/connect/authorize",
+        &[Operation::post("Decide whether a peer in the mesh may connect.", AUTHORITY).taking(RequestBody::Json)],
+    ),
+    Route::exact(
+        "/v1/agent/connect/ca/roots",
+        &[Operation::get("Root certificates, from the agent's cache.", AUTHORITY).with(&[BLOCKING]).telling(Tells::All)],
+    ),
+    Route::subtree(
+        "/v1/agent/connect/ca/leaf/",
+        "service",
+        &[Operation::get("A service's certificate and key.", AUTHORITY).with(&[BLOCKING]).telling(Tells::Index)],
+    ),
+    profile("/debug/pprof/", "profile"),
+    profile("/debug/pprof/cmdline", ""),
+    profile("/debug/pprof/profile", ""),
+    profile("/debug/pprof/symbol", ""),
+    profile("/debug/pprof/trace", ""),
+];

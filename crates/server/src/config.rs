@@ -1,0 +1,68 @@
+//! What a server needs to know before it starts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use consensus::{ServerId, SnapshotPolicy, Timing};
+use types::AutopilotConfig;
+
+/// Where the replicated log lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// In memory: gone when the process ends.
+    Memory,
+    /// In this data directory.
+    Disk(PathBuf),
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Address other nodes use.
+    pub advertise: IpAddr,
+    /// Port for server RPC.
+    pub server_port: u16,
+    /// Plaintext gRPC port, if any.
+    pub grpc_port: Option<u16>,
+    /// gRPC port with TLS, if any.
+    pub grpc_tls_port: Option<u16>,
+    /// Addresses by tag, registered with the node.
+    pub tagged: BTreeMap<String, String>,
+}
+
+/// Settings of a server. Durations are what the reference's defaults say (`docs/spec/server-operations.md` §1) unless configured.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Datacenter, lower case.
+    pub datacenter: String,
+    /// Name of the node.
+    pub node_name: String,
+    /// UUID of the node, which names it in Raft too.
+    pub node_id: ServerId,
+    /// Metadata registered with the node.
+    pub node_meta: BTreeMap<String, String>,
+    /// How the server is reached.
+    pub addresses: Addresses,
+    /// Where the log lives.
+    pub storage: Storage,
+    /// Start a cluster of one when there is no earlier state.
+    pub bootstrap: bool,
+    /// Raft timing.
+    pub raft: Timing,
+    /// When the log is compacted.
+    pub snapshots: SnapshotPolicy,
+    /// Shortest session TTL.
+    pub session_ttl_min: Duration,
+    /// How long a request waits for a leader.
+    pub rpc_hold_timeout: Duration,
+    /// Wait of a blocking query that names none.
+    pub default_query_time: Duration,
+    /// Longest wait of a blocking query.
+    pub max_query_time: Duration,
+    /// How often gathered coordinates are written.
+    pub coordinate_flush: Duration,
+    /// Written when no autopilot configuration is stored yet.
+    pub autopilot: AutopilotConfig,
+}

@@ -1,0 +1,198 @@
+//! The catalog: registration, nodes, services.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use state::Topic;
+use types::method::{
+    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices, CatalogRegister,
+    CatalogServiceNodes, DatacenterRequest, Indexed, NodeRequest, ServiceRequest,
+};
+use types::{
+    DeregisterRequest, HealthCheck, MessageType, Node, NodeService, NodeServices, RegisterRequest, RpcError, ServiceNode,
+};
+
+use super::{LOCAL, sort};
+use crate::server::{Handle, Server};
+use crate::write::checked;
+
+/// Addresses that stand for "every interface" and cannot be reached.
+const ANY_ADDRESSES: [&str; 3] = ["0.0.0.0", "::", "[::]"];
+
+impl Handle<CatalogRegister> for Server {
+    async fn handle(&self, mut request: RegisterRequest) -> Result<(), RpcError> {
+        self.shared.check_datacenter(&request.datacenter)?;
+        request.datacenter.clone_from(&self.shared.config.datacenter);
+        normalise(&mut request)?;
+        checked(self.shared.propose(MessageType::Register, &request).await?, "").map(drop)
+    }
+}
+
+impl Handle<CatalogDeregister> for Server {
+    async fn handle(&self, request: DeregisterRequest) -> Result<(), RpcError> {
+        self.shared.check_datacenter(&request.datacenter)?;
+        if request.node.is_empty() {
+            return Err(RpcError::other("Must provide node"));
+        }
+        checked(self.shared.propose(MessageType::Deregister, &request).await?, "").map(drop)
+    }
+}
+
+/// Checks a registration and fills what it leaves out (`docs/spec/rpc-and-state.md` §4.1).
+fn normalise(request: &mut RegisterRequest) -> Result<(), RpcError> {
+    if !request.peer_name.is_empty() {
+        return Err(RpcError::other("cannot register requests with PeerName in them"));
+    }
+    if request.node.is_empty() {
+        return Err(RpcError::other("Must provide node"));
+    }
+    if request.address.is_empty() && !request.skip_node_update {
+        return Err(RpcError::other("Must provide address if SkipNodeUpdate is not set"));
+    }
+    check_node_id(&request.id)?;
+    if let Some(service) = &mut request.service {
+        normalise_service(service)?;
+    }
+    if let Some(check) = request.check.take() {
+        request.checks.push(check);
+    }
+    for check in &mut request.checks {
+        if check.node.is_empty() {
+            check.node.clone_from(&request.node);
+        }
+        normalise_check(check);
+    }
+    Ok(())
+}
+
+/// A node ID is empty or a UUID.
+pub(super) fn check_node_id(id: &str) -> Result<(), RpcError> {
+    if id.is_empty() {
+        return Ok(());
+    }
+    if id.len() != uuid::fmt::Hyphenated::LENGTH {
+        return Err(RpcError::other("Bad node ID: uuid string is wrong length"));
+    }
+    if uuid::Uuid::try_parse(id).is_err() {
+        return Err(RpcError::other("Bad node ID: uuid is improperly formatted"));
+    }
+    Ok(())
+}
+
+/// Fills and checks the identity of a service.
+pub(super) fn normalise_service(service: &mut NodeService) -> Result<(), RpcError> {
+    if !service.id.is_empty() && service.service.is_empty() {
+        return Err(RpcError::other("Must provide service name (Service.Service) when service ID is provided"));
+    }
+    if service.id.is_empty() {
+        service.id.clone_from(&service.service);
+    }
+    if ANY_ADDRESSES.contains(&service.address.as_str()) {
+        return Err(RpcError::other("Invalid service address"));
+    }
+    if service.kind == "connect-proxy" && service.proxy.destination_service_name.is_empty() {
+        let fault = "Proxy.DestinationServiceName must be non-empty for Connect proxy services";
+        return Err(RpcError::other(format!("1 error occurred:\n\t* {fault}\n\n")));
+    }
+    match &mut service.weights {
+        Some(weights) if weights.passing < 0 || weights.warning < 0 => service.weights = Some(Default::default()),
+        Some(_) => {}
+        weights => *weights = Some(Default::default()),
+    }
+    Ok(())
+}
+
+fn normalise_check(check: &mut HealthCheck) {
+    if check.check_id.is_empty() {
+        check.check_id.clone_from(&check.name);
+    }
+    if check.r#type.is_empty() {
+        check.r#type = type_of(check).to_owned();
+    }
+}
+
+/// Kind of a check, told by how it is run.
+fn type_of(check: &HealthCheck) -> &'static str {
+    let definition = &check.definition;
+    let by_field = [
+        (!definition.http.is_empty(), "http"),
+        (!definition.tcp.is_empty(), "tcp"),
+        (!definition.udp.is_empty(), "udp"),
+        (!definition.grpc.is_empty(), "grpc"),
+        (!definition.h2ping.is_empty(), "h2ping"),
+        (!definition.os_service.is_empty(), "os_service"),
+        (!definition.docker_container_id.is_empty(), "docker"),
+        (!definition.script_args.is_empty(), "script"),
+        (!definition.alias_node.is_empty() || !definition.alias_service.is_empty(), "alias"),
+        (definition.ttl.0 > 0, "ttl"),
+    ];
+    by_field.iter().find(|(present, _)| *present).map_or("", |(_, name)| name)
+}
+
+impl Handle<CatalogListDatacenters> for Server {
+    async fn handle(&self, (): ()) -> Result<Vec<String>, RpcError> {
+        Ok(vec![self.shared.config.datacenter.clone()])
+    }
+}
+
+impl Handle<CatalogListNodes> for Server {
+    async fn handle(&self, request: DatacenterRequest) -> Result<Indexed<Vec<Arc<Node>>>, RpcError> {
+        let config = &self.shared.config;
+        let query = |s: &state::Snapshot| {
+            let (index, mut nodes) = s.nodes(LOCAL, &request.node_meta);
+            sort::by_distance(config, s, &request.source, &mut nodes, |n| &n.node);
+            (index, nodes)
+        };
+        self.shared.read(&request.options, || vec![Topic::nodes(LOCAL)], query).await
+    }
+}
+
+impl Handle<CatalogListServices> for Server {
+    async fn handle(&self, request: DatacenterRequest) -> Result<Indexed<BTreeMap<String, Vec<String>>>, RpcError> {
+        let topics = || match request.node_meta.is_empty() {
+            true => vec![Topic::services(LOCAL)],
+            false => vec![Topic::services(LOCAL), Topic::nodes(LOCAL)],
+        };
+        let query = |s: &state::Snapshot| {
+            let (index, services) = s.services(LOCAL, &request.node_meta);
+            (index, services.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
+        };
+        self.shared.read(&request.options, topics, query).await
+    }
+}
+
+impl Handle<CatalogServiceNodes> for Server {
+    async fn handle(&self, request: ServiceRequest) -> Result<Indexed<Vec<ServiceNode>>, RpcError> {
+        if request.service.is_empty() {
+            return Err(RpcError::other("Must provide service name"));
+        }
+        let config = &self.shared.config;
+        let query = |s: &state::Snapshot| {
+            let (index, mut nodes) = s.service_nodes(LOCAL, &request.service);
+            nodes.retain(|n| has_tags(&n.service, &request.tags) && has_meta(&n.node, &request.node_meta));
+            sort::by_distance(config, s, &request.source, &mut nodes, |n| &n.node.node);
+            (index, nodes)
+        };
+        self.shared.read(&request.options, || vec![Topic::service(LOCAL, &request.service)], query).await
+    }
+}
+
+impl Handle<CatalogNodeServices> for Server {
+    async fn handle(&self, request: NodeRequest) -> Result<Indexed<Option<NodeServices>>, RpcError> {
+        if request.node.is_empty() {
+            return Err(RpcError::other("Must provide node"));
+        }
+        let node = &request.node;
+        self.shared.read(&request.options, || vec![Topic::node(LOCAL, node)], |s| s.node_services(LOCAL, node)).await
+    }
+}
+
+/// True for an instance with all of `wanted` among its tags, compared without case.
+pub(super) fn has_tags(service: &NodeService, wanted: &[String]) -> bool {
+    wanted.iter().all(|tag| service.tags.iter().any(|t| t.to_lowercase() == tag.to_lowercase()))
+}
+
+/// True for a node that has all of `wanted` in its metadata.
+pub(super) fn has_meta(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| node.meta.get(key) == Some(value))
+}

@@ -1,0 +1,15 @@
+//! The methods a server answers, one file per noun.
+
+mod catalog;
+mod coordinate;
+mod event;
+mod health;
+mod kv;
+mod operator;
+mod session;
+mod sort;
+mod status;
+mod txn;
+
+/// Peer name of what is registered in this datacenter itself.
+pub(crate) const LOCAL: &str = "";

@@ -1,0 +1,67 @@
+//! The state as consensus sees it.
+
+use std::io;
+
+use consensus::StateMachine;
+use state::{Effect, Outcome, Writer};
+use tokio::sync::{mpsc, watch};
+
+/// Applies the log to the state and hands effects that need a clock to the leader's duties.
+pub(crate) struct Machine {
+    writer: Writer,
+    effects: mpsc::UnboundedSender<Effect>,
+    fatal: watch::Sender<Option<String>>,
+}
+
+impl Machine {
+    pub(crate) fn new(
+        writer: Writer,
+        effects: mpsc::UnboundedSender<Effect>,
+        fatal: watch::Sender<Option<String>>,
+    ) -> Machine {
+        Machine { writer, effects, fatal }
+    }
+
+    fn pass_on(&self, effect: Effect) {
+        if let Effect::Fatal(text) = effect {
+            self.fatal.send_replace(Some(text));
+            return;
+        }
+        // The receiver ends before consensus does only while the server stops: nobody needs the effect then.
+        let _ = self.effects.send(effect);
+    }
+}
+
+impl StateMachine for Machine {
+    type Reply = Outcome;
+    type Snapshot = Version;
+
+    fn apply(&mut self, index: u64, _term: u64, command: &[u8]) -> Outcome {
+        let applied = self.writer.apply(index, command);
+        applied.effects.into_iter().for_each(|effect| self.pass_on(effect));
+        applied.outcome
+    }
+
+    fn flush(&mut self) {
+        self.writer.publish();
+    }
+
+    fn snapshot(&self) -> Version {
+        Version(self.writer.snapshot())
+    }
+
+    fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()> {
+        self.writer.restore(from).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        self.pass_on(Effect::Restored);
+        Ok(())
+    }
+}
+
+/// One immutable version of the state.
+pub(crate) struct Version(state::Snapshot);
+
+impl consensus::Snapshot for Version {
+    fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.0.write_to(out)
+    }
+}
