@@ -5,13 +5,15 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use server::{Handle, SavedSnapshot, Server};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use types::method::{EventFire, EventFireRequest, SnapshotRequest};
 use types::{Method, RpcError, UserEvent, event};
 
 use crate::events::{Events, Filter};
+use crate::local::{self, Local};
 
 /// Who this agent is.
 #[derive(Clone, Debug)]
@@ -59,16 +61,46 @@ pub struct Agent {
     identity: Identity,
     server: Server,
     events: Events,
+    local: Local,
+    sync: Mutex<Option<JoinHandle<()>>>,
     host: RwLock<Option<Arc<dyn Host>>>,
     leaving: CancellationToken,
     stopping: CancellationToken,
 }
 
 impl Agent {
-    /// An agent that is a server itself. `stopping` ends everything that waits.
-    pub fn new(identity: Identity, server: Server, stopping: CancellationToken) -> Agent {
-        let leaving = CancellationToken::new();
-        Agent { identity, server, events: Events::default(), host: RwLock::default(), leaving, stopping }
+    /// An agent that is a server itself, with its local services. `stopping` ends everything that waits.
+    pub fn start(identity: Identity, server: Server, local: Local, stopping: CancellationToken) -> Arc<Agent> {
+        let agent = Arc::new(Agent {
+            identity,
+            server,
+            events: Events::default(),
+            local,
+            sync: Mutex::default(),
+            host: RwLock::default(),
+            leaving: CancellationToken::new(),
+            stopping,
+        });
+        *agent.sync.lock() = Some(tokio::spawn(local::keep_in_sync(agent.clone())));
+        agent
+    }
+
+    /// Ends the agent's own tasks, then its server; returns when all have ended.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.detach();
+        let sync = self.sync.lock().take();
+        if let Some(sync) = sync
+            && let Err(error) = sync.await
+        {
+            tracing::error!(target: "agent", error = %error, "anti-entropy ended abnormally");
+        }
+        self.server.stop().await;
+    }
+
+    /// Services registered with this agent.
+    pub fn local(&self) -> &Local {
+        &self.local
     }
 
     /// Lets the agent reach what surrounds it. Until then a reload is refused.
@@ -77,7 +109,7 @@ impl Agent {
     }
 
     /// Takes the surroundings away again, so that they can end.
-    pub fn detach(&self) {
+    fn detach(&self) {
         *self.host.write() = None;
     }
 

@@ -5,7 +5,9 @@
 mod agent;
 mod describe;
 pub mod events;
+pub mod local;
 
 pub use agent::{Agent, AgentError, Host, Identity};
 pub use describe::Stats;
+pub use local::{Local, LocalError};
 pub use server;

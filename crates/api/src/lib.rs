@@ -40,12 +40,12 @@ mod txn;
 mod watch;
 
 pub use agent::{
-    Agent, AgentCheck, AgentCheckRegistration, AgentMember, AgentSelf, AgentServiceRegistration, LocalHealth, MemberStatus,
+    Agent, AgentCheck, AgentCheckRegistration, AgentMember, AgentSelf, AgentServiceRegistration, ConnectRegistration, LocalHealth, MemberStatus,
     MembersOptions, Metric, Metrics, MetricSample, TokenKind,
 };
 pub use catalog::{
     AgentService, Catalog, CatalogDeregistration, CatalogNode, CatalogNodeServices, CatalogRegistration, CatalogService,
-    Expose, ExposePath, GatewayService, MeshGateway, Node, Proxy, ServiceAddress, ServiceConnect, ServiceWeights,
+    CompoundName, Expose, ExposePath, GatewayService, MeshGateway, Node, Proxy, ServiceAddress, ServiceConnect, ServiceWeights,
     TransparentProxy, Upstream,
 };
 pub use client::Client;

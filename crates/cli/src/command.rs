@@ -36,7 +36,8 @@ mod validate;
 mod version;
 mod watch;
 
-pub(crate) use table::{all, children, find, top_level};
+pub use table::all;
+pub(crate) use table::{children, find, top_level};
 
 use crate::error::Outcome;
 use crate::flag::{Flag, Groups};

@@ -16,6 +16,7 @@ mod install;
 mod invocation;
 mod json;
 pub mod layout;
+mod path;
 mod regexp;
 mod run;
 mod signal;

@@ -11,7 +11,7 @@ mod syntax;
 
 use crate::environment::Environment;
 
-pub(crate) use list::{Addr, is_private_v4, is_private_v6};
+pub(crate) use list::{Addr, Network, is_private_v4, is_private_v6};
 
 /// Name the reference gives every address template; part of its messages.
 const TEMPLATE_NAME: &str = "sockaddr.Parse";

@@ -11,10 +11,10 @@
 
 mod compaction;
 mod config;
-mod consensus;
 mod data_dir;
 mod engine;
 mod error;
+mod handle;
 mod log;
 mod machine;
 mod snapshots;
@@ -24,9 +24,13 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 
+// Lets the tests inside share the state machine of those in `tests/`.
+#[cfg(test)]
+extern crate self as consensus;
+
 pub use config::{Config, ParseServerIdError, ServerId, SnapshotPolicy, Storage, Timing};
-pub use consensus::Consensus;
 pub use error::{Error, ProposeError, ReadError};
+pub use handle::Consensus;
 pub use machine::{Snapshot, StateMachine};
 pub use snapshots::SnapshotInfo;
 pub use status::{Leadership, Member, State, Status};

@@ -8,6 +8,9 @@ pub(crate) mod backend;
 mod record;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::ops::{ControlFlow, Range};

@@ -144,7 +144,7 @@ pub enum Error {
     State(String),
     /// The statistics cannot be put in writing.
     #[error("failed to encode snapshot statistics: {0}")]
-    Report(#[from] serde_json::Error),
+    Report(#[from] wire::json::JsonError),
 }
 
 /// What broke in a stream of decompressed bytes, in the words of the reference's libraries.

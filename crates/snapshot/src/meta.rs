@@ -1,8 +1,6 @@
 //! `meta.json`: what a snapshot is of (`docs/spec/rpc-and-state.md` §6.2).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Error;
 
@@ -26,7 +24,7 @@ pub struct Meta {
     /// Term of that entry.
     pub term: u64,
     /// The voters' addresses as the first metadata version wrote them: a msgpack list of strings, base64 in JSON.
-    #[serde(serialize_with = "as_base64", deserialize_with = "from_base64")]
+    #[serde(with = "wire::json::base64_bytes")]
     pub peers: Vec<u8>,
     /// The cluster's servers at that entry.
     pub configuration: Configuration,
@@ -146,15 +144,6 @@ impl Meta {
     }
 }
 
-fn as_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&STANDARD.encode(bytes))
-}
-
-fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text: Option<String> = Option::deserialize(deserializer)?;
-    STANDARD.decode(text.unwrap_or_default()).map_err(serde::de::Error::custom)
-}
-
 fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Server>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
@@ -213,7 +202,7 @@ mod tests {
             ("{}x", "trailing characters"),
             ("null", "invalid type"),
             (r#"{"Index":"x"}"#, "invalid type: string"),
-            (r#"{"Peers":"!!"}"#, "Invalid symbol 33"),
+            (r#"{"Peers":"!!"}"#, "illegal base64 data at input byte 0"),
             (r#"{"Configuration":{"Servers":[{"Suffrage":3}]}}"#, "unknown suffrage 3"),
         ];
         for (text, expected) in cases {

@@ -1,7 +1,7 @@
 //! Statistics as the command line prints them (`docs/spec/cli.md` §7.3).
 
 use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
+use wire::json::{INDENT_THREE_SPACES, to_vec_pretty};
 
 use crate::{Error, Group, Meta, Stats};
 
@@ -43,10 +43,9 @@ pub fn json(meta: &Meta, stats: &Stats) -> Result<String, Error> {
         total_size: stats.total_bytes,
         total_size_kv: stats.total_key_bytes,
     };
-    let mut bytes = Vec::new();
-    report.serialize(&mut Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"   ")))?;
+    let mut bytes = to_vec_pretty(&report, INDENT_THREE_SPACES)?;
     bytes.push(b'\n');
-    Ok(escape_markup(&String::from_utf8_lossy(&bytes)))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[derive(Serialize)]
@@ -84,22 +83,6 @@ impl<'a> From<&'a Group> for Row<'a> {
     fn from(group: &'a Group) -> Self {
         Self { name: &group.name, sum: group.bytes, count: group.count }
     }
-}
-
-/// Escapes what Go's encoder escapes and serde's does not. None of it occurs outside strings.
-fn escape_markup(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '<' => text.push_str("\\u003c"),
-            '>' => text.push_str("\\u003e"),
-            '&' => text.push_str("\\u0026"),
-            '\u{2028}' => text.push_str("\\u2028"),
-            '\u{2029}' => text.push_str("\\u2029"),
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 fn groups_table(title: &str, groups: &[Group], total_bytes: u64) -> String {

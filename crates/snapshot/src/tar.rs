@@ -38,7 +38,7 @@ pub(crate) struct Entry {
 /// The header of the next file, `None` at the end of the archive. `source` must stand at a block boundary.
 pub(crate) fn next_entry(source: &mut impl Read) -> Result<Option<Entry>, Error> {
     let mut extensions = Extensions::default();
-    let mut extension_bytes = 0;
+    let mut extension_bytes = 0_u64;
     loop {
         let Some(block) = read_block(source)? else { return Ok(None) };
         if is_zero(&block) {
@@ -59,7 +59,7 @@ pub(crate) fn next_entry(source: &mut impl Read) -> Result<Option<Entry>, Error>
             return Ok(Some(Entry { name, size, regular: matches!(kind, b'0' | b'\0') }));
         }
 
-        extension_bytes += size.saturating_add(BLOCK_BYTES as u64);
+        extension_bytes = size.saturating_add(extension_bytes).saturating_add(BLOCK_BYTES as u64);
         if extension_bytes > EXTENSIONS_LIMIT_BYTES {
             return Err(Error::TooLarge { what: "a tar header", limit_bytes: EXTENSIONS_LIMIT_BYTES });
         }

@@ -20,7 +20,7 @@ pub(crate) struct Notes {
 impl Notes {
     /// So many lines were dropped here.
     pub(crate) fn dropped(&self, count: u64) -> Arc<str> {
-        self.line(Level::WARN, "Log lines dropped", vec![("count", Value::Bare(count.to_string()))])
+        self.line(Level::WARN, "Log lines dropped", vec![("count", Value::Unsigned(count))])
     }
 
     /// The log file cannot be written at present.

@@ -199,7 +199,11 @@ impl Fields {
             return self.pairs.push((name, value));
         }
         self.message = match value {
-            Value::Text(text) | Value::Shown(text) | Value::Bare(text) => text,
+            Value::Text(text) | Value::Shown(text) => text,
+            Value::Signed(number) => number.to_string(),
+            Value::Unsigned(number) => number.to_string(),
+            Value::Float(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
             Value::List(items) => items.join(", "),
         };
     }
@@ -226,29 +230,28 @@ impl Visit for Fields {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, Value::Bool(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, Value::Signed(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, Value::Unsigned(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, Value::Shown(value.to_string()));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.push(field, Value::Bare(value.to_string()));
+        self.push(field, Value::Shown(value.to_string()));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        let text = value.to_string();
         // JSON has no word for infinities and not-a-number.
-        self.push(field, if value.is_finite() { Value::Bare(text) } else { Value::Shown(text) });
+        self.push(field, if value.is_finite() { Value::Float(value) } else { Value::Shown(value.to_string()) });
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::sync::LazyLock;
 
-use config::{AGENT_FLAGS, FlagKind, FlagSpec};
-
 use super::{Command, Run};
-use crate::flag::{Flag, Kind};
+use crate::flag::Flag;
 
 pub(super) const COMMANDS: &[Command] = &[Command::new(
     "agent",
@@ -25,22 +23,4 @@ pub(super) const COMMANDS: &[Command] = &[Command::new(
 .on_flag_error("==> error parsing flags: ")];
 
 /// The agent's flags, sorted by name.
-pub(super) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| AGENT_FLAGS.iter().map(flag).collect());
-
-fn flag(spec: &'static FlagSpec) -> Flag {
-    let kind = match spec.kind {
-        FlagKind::Bool => Kind::OptionalBool,
-        FlagKind::Int => Kind::OptionalInt,
-        // Durations stay text until the configuration is validated.
-        FlagKind::Text | FlagKind::Duration => Kind::OptionalText,
-        FlagKind::List => Kind::List,
-        FlagKind::Map => Kind::ColonMap,
-    };
-    let flag = Flag::new(spec.name, kind, spec.help);
-    match spec.kind {
-        FlagKind::Duration => flag.hint("duration"),
-        FlagKind::Int => flag.hint("int"),
-        FlagKind::Map => flag.hint("key:value"),
-        _ => flag,
-    }
-}
+pub(super) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(Vec::new);

@@ -59,15 +59,7 @@ fn event(invocation: &Invocation<'_>) -> Outcome {
     let unreachable = |e| Error::failed(format!("Error querying Consul agent: {e}"));
     block_on(async {
         // An agent that cannot be reached is told apart from an event that is refused.
-        client
-            .request(http::Method::GET, "/v1/agent/self")
-            .query_options(&read_options(invocation))
-            .send()
-            .await
-            .map_err(unreachable)?
-            .ok()
-            .await
-            .map_err(unreachable)?;
+        client.agent().self_info(&read_options(invocation)).await.map_err(unreachable)?;
         let id = client
             .event()
             .fire(&request, &write_options())

@@ -1,16 +1,21 @@
 //! `keygen` and `keyring`: the keys that encrypt gossip.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::fs::File;
+use std::io::Read;
+
+use wire::json::base64_bytes;
 
 use super::{Command, Run};
 use crate::error::{Error, Outcome};
 use crate::flag::{Flag, Groups};
 use crate::help;
 use crate::invocation::Invocation;
+use crate::source::system_text;
 
 /// The longest of the three key lengths AES has (docs/spec/gossip.md §9.1).
 const GOSSIP_KEY_BYTES: usize = 32;
+/// The system's source of random bytes fit for keys.
+const RANDOM_SOURCE: &str = "/dev/urandom";
 const MAX_RELAY_FACTOR: i64 = 5;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -56,13 +61,10 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn keygen(invocation: &Invocation<'_>) -> Outcome {
     let mut key = [0u8; GOSSIP_KEY_BYTES];
-    let mut filled = 0;
-    while filled < key.len() {
-        let rest = &mut key[filled..];
-        filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())
-            .map_err(|e| Error::failed(format!("Error reading random data: {e}")))?;
-    }
-    invocation.terminal.say(STANDARD.encode(key));
+    File::open(RANDOM_SOURCE)
+        .and_then(|mut source| source.read_exact(&mut key))
+        .map_err(|e| Error::failed(format!("Error reading random data: {}", system_text(&e))))?;
+    invocation.terminal.say(base64_bytes::encode(&key));
     Ok(())
 }
 

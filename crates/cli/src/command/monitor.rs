@@ -1,5 +1,7 @@
 //! `monitor`: the agent's log as it is written.
 
+use api::QueryOptions;
+
 use super::{Command, Run};
 use crate::client::{block_on, connect};
 use crate::error::{Error, Outcome};
@@ -36,18 +38,13 @@ fn monitor(invocation: &Invocation<'_>) -> Outcome {
         let mut signals = Signals::listen()?;
         let json = values.bool("log-json");
         let failed = |e| Error::failed(format!("Error starting {}monitor: {e}", if json { "JSON " } else { "" }));
-        let level = values.text("log-level");
-        let mut request = client.request(http::Method::GET, "/v1/agent/monitor");
-        if !level.is_empty() {
-            request = request.param("loglevel", level);
-        }
-        if json {
-            request = request.param("logjson", "true");
-        }
-        let started = async { request.send().await?.ok().await };
+        let (agent, level, options) = (client.agent(), values.text("log-level"), QueryOptions::new());
+        let started = async {
+            if json { agent.monitor_json(level, &options).await } else { agent.monitor(level, &options).await }
+        };
         let mut lines = tokio::select! {
             _ = signals.next() => return Ok(()),
-            answer = started => answer.map_err(failed)?.into_lines(),
+            lines = started => lines.map_err(failed)?,
         };
         loop {
             tokio::select! {

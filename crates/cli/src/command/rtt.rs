@@ -1,6 +1,6 @@
 //! `rtt`: how far nodes are apart.
 
-use api::{Client, Coord, CoordinateEntry};
+use api::{Client, Coord, CoordinateEntry, QueryOptions};
 use wire::quote::go_quote;
 
 use super::{Command, Run};
@@ -65,18 +65,14 @@ fn refused(error: api::Error) -> Error {
 }
 
 async fn own_name(client: &Client, wan: bool) -> Result<String, Error> {
-    let failed = |e: String| Error::failed(format!("Unable to look up agent info: {e}"));
-    let (agent, _) = client
-        .query::<serde_json::Value>("/v1/agent/self", &api::QueryOptions::new())
-        .await
-        .map_err(|e| failed(e.to_string()))?;
-    let member = |key: &str| agent["Config"][key].as_str().map(str::to_string);
-    let node = member("NodeName").ok_or_else(|| failed("the answer has no Config.NodeName".to_string()))?;
+    let failed = |cause: &dyn std::fmt::Display| Error::failed(format!("Unable to look up agent info: {cause}"));
+    let agent = client.agent().self_info(&QueryOptions::new()).await.map_err(|e| failed(&e))?;
+    let member = |name| agent.config_text(name).ok_or_else(|| failed(&format!("the answer has no Config.{name}")));
+    let node = member("NodeName")?;
     if !wan {
-        return Ok(node);
+        return Ok(node.to_string());
     }
-    let datacenter = member("Datacenter").ok_or_else(|| failed("the answer has no Config.Datacenter".to_string()))?;
-    Ok(format!("{node}.{datacenter}"))
+    Ok(format!("{node}.{}", member("Datacenter")?))
 }
 
 async fn wan_coordinates(client: &Client, first: &str, second: &str) -> Result<(Coord, Coord), Error> {

@@ -183,6 +183,9 @@ impl Writer {
 
     /// Leaves nothing behind that a later start would have to work out again.
     fn finish(&mut self) {
+        while self.is_purging() {
+            self.purge_step();
+        }
         let committed = self.shared.committed.lock().take();
         let meta = committed.map(|id| (MetaKey::Committed, id.encode())).into_iter().collect();
         // A failure is logged and remembered by `guarded`.

@@ -57,6 +57,15 @@ impl ServiceTable {
         under(&self.by_name, &key::row(&[peer_part(peer), name])).next().is_some()
     }
 
+    pub(crate) fn has_kind(&self, peer: &str, kind: &str, name: &str) -> bool {
+        under(&self.by_kind, &key::row(&[peer_part(peer), kind, name])).next().is_some()
+    }
+
+    /// Whether any instance serves this service in the mesh.
+    pub(crate) fn has_connect(&self, peer: &str, name: &str) -> bool {
+        under(&self.by_connect, &key::row(&[peer_part(peer), name])).next().is_some()
+    }
+
     fn insert(&mut self, node: &str, service: Arc<NodeService>) -> Option<Arc<NodeService>> {
         let peer = peer_part(&service.peer_name);
         let instance = Instance { node: key::row(&[peer, node]).into(), service: Arc::clone(&service) };
@@ -92,7 +101,7 @@ fn kind_key(peer: &str, node: &str, service: &NodeService) -> Vec<u8> {
 }
 
 /// The service an instance serves in the mesh: a proxy's destination, or its own name if it is native.
-fn connect_name(service: &NodeService) -> Option<&str> {
+pub(crate) fn connect_name(service: &NodeService) -> Option<&str> {
     if service.kind == CONNECT_PROXY {
         return Some(&service.proxy.destination_service_name);
     }
@@ -127,9 +136,6 @@ impl Tx<'_> {
         if self.restoring && modify_index != 0 {
             (service.create_index, service.modify_index) = (create_index, modify_index);
         }
-        if peer.is_empty() {
-            self.add_kind_name(&service.kind, &service.service, service.modify_index);
-        }
         self.put_service(node, service);
         if let Some(before) = before {
             self.after_rename(node, &before);
@@ -143,10 +149,14 @@ impl Tx<'_> {
         let new_name = !self.root.services.has_name(peer, &service.service);
         let before = self.root.services.insert(node, Arc::clone(&service));
         self.count_service(&service, 1);
+        self.add_kind_names(&service, at);
         if let Some(before) = &before {
+            self.drop_unused_kind_names(before, at);
             self.count_service(before, -1);
             self.touch_connect(before);
-            self.bump_kind(before, at);
+            if before.kind != service.kind {
+                self.bump_kind(before, at);
+            }
         }
         if new_name && peer.is_empty() {
             self.root.usage.service_names += 1;
@@ -188,6 +198,7 @@ impl Tx<'_> {
         self.raise(CHECKS, self.index);
         self.raise(&index::of_peer(peer, CHECKS), self.index);
         self.root.services.remove(node, &service);
+        self.drop_unused_kind_names(&service, self.index);
         self.count_service(&service, -1);
         self.bump_service_tables(&service, self.index);
         self.bump_node_of_service(peer, node, self.index);
@@ -203,7 +214,7 @@ impl Tx<'_> {
         matches
     }
 
-    /// Moves the index of a name that lost an instance; the last one takes the name's index, kind row and address.
+    /// Moves the index of a name that lost an instance; the last one takes the name's index and address.
     fn after_instance_left(&mut self, gone: &NodeService) {
         let peer = gone.peer_name.as_str();
         if self.root.services.has_name(peer, &gone.service) {
@@ -216,7 +227,6 @@ impl Tx<'_> {
         self.free_virtual_ip(peer, &gone.service);
         if peer.is_empty() {
             self.root.usage.service_names = self.root.usage.service_names.saturating_sub(1);
-            self.remove_kind_name(&gone.kind, &gone.service);
         }
     }
 

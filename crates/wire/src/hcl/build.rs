@@ -44,7 +44,7 @@ impl Builder<'_> {
         let mut same_key: HashMap<&str, Vec<View<'_>>> = HashMap::new();
         for view in views {
             let Some((first, labels)) = view.keys.split_first() else {
-                return Err(HclError::MixedLabels { path: self.path.clone() });
+                return Err(unplaced(view.node.line, view.node.column, self.mixed("map must have string keys")));
             };
             same_key.entry(&first.name).or_default().push(View { keys: labels, node: view.node });
         }
@@ -80,6 +80,21 @@ impl Builder<'_> {
         key: &Key,
         group: &[View<'_>],
     ) -> Result<Option<Spanned>, HclError> {
+        let refused = match &held {
+            Some(Spanned { value: Value::List(_), blocks: false, .. }) => {
+                Some(format!("{}[0]: cannot decode into interface: *ast.ObjectItem", self.path))
+            }
+            Some(Spanned { value: Value::String(_), .. }) => {
+                Some(self.mixed("unknown type for string *ast.ObjectList"))
+            }
+            Some(Spanned { value: Value::Int(_) | Value::Float(_) | Value::Bool(_), .. }) => {
+                Some(self.mixed("unknown type *ast.ObjectList"))
+            }
+            _ => None,
+        };
+        if let Some(message) = refused {
+            return Err(unplaced(key.line, key.column, message));
+        }
         let mut elements = Vec::with_capacity(group.len());
         for (index, view) in group.iter().enumerate() {
             let object = self.at(format_args!("[{index}]"), |this| this.object(&[*view]))?;
@@ -97,6 +112,10 @@ impl Builder<'_> {
                 blocks: true,
             })),
         }
+    }
+
+    fn mixed(&self, message: &str) -> String {
+        format!("At -: {}: {message}", self.path)
     }
 
     /// One more value for a key; `None` when it was merged into what the key held.
@@ -194,16 +213,20 @@ fn element(value: Value, node: &Node) -> Spanned {
 
 fn integer(node: &Node, text: &str) -> Result<Value, HclError> {
     let Node { line, column, .. } = *node;
-    number::parse_int(text).map(Value::Int).map_err(|message| HclError::Number { line, column, message })
+    number::parse_int(text).map(Value::Int).map_err(|message| HclError::Value { line, column, message })
 }
 
 fn float(node: &Node, text: &str) -> Result<Value, HclError> {
     let Node { line, column, .. } = *node;
-    number::parse_float(text).map(Value::Float).map_err(|message| HclError::Number { line, column, message })
+    number::parse_float(text).map(Value::Float).map_err(|message| HclError::Value { line, column, message })
 }
 
 fn fails(node: &Node, message: String) -> HclError {
     HclError::At { line: node.line, column: node.column, message }
+}
+
+fn unplaced(line: u32, column: u32, message: String) -> HclError {
+    HclError::Value { line, column, message }
 }
 
 /// HCL's messages name the kind of syntax node.

@@ -12,21 +12,16 @@ pub enum HclError {
         /// What is wrong.
         message: String,
     },
-    /// A number that does not fit 64 bits or is malformed; Go words it without a position.
+    /// A malformed number or one beyond 64 bits, or labelled blocks under a key that has something else: HCL words these
+    /// without a position, which the fields know all the same.
     #[error("{message}")]
-    Number {
-        /// Line of the number.
+    Value {
+        /// Line of the value or its key.
         line: u32,
-        /// Column of the number.
+        /// Column of the value or its key.
         column: u32,
         /// What is wrong.
         message: String,
-    },
-    /// Labelled and unlabelled blocks under one key.
-    #[error("At -: {path}: map must have string keys")]
-    MixedLabels {
-        /// The key's path, `root` first.
-        path: String,
     },
     /// Strict JSON that Go's decoder refuses.
     #[error(transparent)]

@@ -264,5 +264,5 @@ fn text_of(token: Token<'_>) -> Result<String, Stop> {
         return Ok(token.text.to_owned());
     };
     unquote::quoted(content.strip_suffix('"').unwrap_or(content))
-        .ok_or_else(|| stop(token, format!("string {} has an escape that is no character", token.text)))
+        .ok_or_else(|| stop(token, format!("string {} has an escape that names no character", token.text)))
 }

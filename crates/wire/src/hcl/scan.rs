@@ -341,7 +341,8 @@ impl<'a> Scanner<'a> {
                 return Kind::Heredoc;
             }
         }
-        let anchor = self.text[anchor_start..self.before.offset].trim_start_matches('-');
+        let marker = &self.text[anchor_start..self.before.offset];
+        let anchor = marker.trim_start_matches('-');
         if anchor.is_empty() {
             self.fail("zero-length heredoc anchor");
             return Kind::Heredoc;
@@ -355,7 +356,9 @@ impl<'a> Scanner<'a> {
                 }
                 Some('\n') => {
                     let line = &self.text[line_start..self.before.offset];
-                    if line.trim_start_matches([' ', '\t', '\x0b', '\x0c', '\r']).trim_end_matches('\r') == anchor {
+                    let bare = line.trim_start_matches([' ', '\t', '\x0b', '\x0c', '\r']).trim_end_matches('\r');
+                    // The dash counts here: with `<<-` an anchor that is not indented closes nothing.
+                    if bare == anchor && line.len() >= marker.len() {
                         return Kind::Heredoc;
                     }
                     line_start = self.at.offset;
@@ -385,7 +388,6 @@ impl<'a> Scanner<'a> {
             }
             '\u{e123}' => {
                 self.fail("unicode code point U+E123 reserved for internal use");
-                return None;
             }
             _ => {}
         }

@@ -72,19 +72,24 @@ fn unescape<'a>(text: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
     text.get(1..)
 }
 
-/// The content of a heredoc token, from `<<` to the end of its closing anchor. With `<<-` the closing anchor's indent is
-/// taken off every line, provided all of them have it.
+/// The content of a heredoc token, which reaches from `<<` to the end of the closing anchor's line. What stands before
+/// the closing anchor belongs to the content; with `<<-` it is the indent to take off every line instead, provided all
+/// of them have it.
 pub(super) fn heredoc(token: &str) -> String {
-    let body = token.find('\n').map_or("", |newline| &token[newline + 1..]);
-    let (lines, closing) = body.rsplit_once('\n').unwrap_or(("", body));
-    let has_lines = body.contains('\n');
-    let indent = &closing[..closing.len() - closing.trim_start_matches([' ', '\t', '\x0b', '\x0c', '\r']).len()];
-    let content = if has_lines { format!("{lines}\n") } else { String::new() };
-    if !token.starts_with("<<-") || indent.is_empty() {
-        return content;
+    let (opening, body) = token.split_once('\n').unwrap_or((token, ""));
+    let unindent = opening.starts_with("<<-");
+    let anchor = opening.trim_start_matches("<<").trim_start_matches('-');
+    let body = body.trim_end_matches(['\r', '\n']);
+    let content = body.strip_suffix(anchor).unwrap_or(body);
+    if !unindent {
+        return content.to_owned();
     }
-    if !content.lines().all(|line| line.starts_with(indent)) {
-        return content;
+    let (lines, indent) = match content.rsplit_once('\n') {
+        Some((lines, indent)) => (lines, indent),
+        None => return String::new(),
+    };
+    if !lines.split('\n').all(|line| line.starts_with(indent)) {
+        return content.trim_end_matches([' ', '\t']).to_owned();
     }
-    content.split_inclusive('\n').map(|line| &line[indent.len()..]).collect()
+    lines.split('\n').flat_map(|line| [&line[indent.len()..], "\n"]).collect()
 }

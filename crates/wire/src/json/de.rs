@@ -114,8 +114,8 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'de> {
     integers! {
         deserialize_i8 visit_i8 i8, "int8"
         deserialize_i16 visit_i16 i16, "int16"
-        deserialize_i32 visit_i32 i32, "int32"
-        deserialize_i64 visit_i64 i64, "int64"
+        deserialize_i32 visit_i32 i32, "int"
+        deserialize_i64 visit_i64 i64, "int"
         deserialize_i128 visit_i128 i128, "int128"
         deserialize_u8 visit_u8 u8, "uint8"
         deserialize_u16 visit_u16 u16, "uint16"
@@ -437,8 +437,8 @@ impl<'de> de::Deserializer<'de> for KeyDeserializer<'de> {
     integer_keys! {
         deserialize_i8 visit_i8 i8, "int8"
         deserialize_i16 visit_i16 i16, "int16"
-        deserialize_i32 visit_i32 i32, "int32"
-        deserialize_i64 visit_i64 i64, "int64"
+        deserialize_i32 visit_i32 i32, "int"
+        deserialize_i64 visit_i64 i64, "int"
         deserialize_u8 visit_u8 u8, "uint8"
         deserialize_u16 visit_u16 u16, "uint16"
         deserialize_u32 visit_u32 u32, "uint32"

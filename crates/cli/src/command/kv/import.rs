@@ -6,12 +6,11 @@ use api::KvPair;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use wire::json::{JsonError, Unknown, base64_bytes, from_slice};
-use wire::quote::go_quote_char;
 
 use crate::client::{block_on, connect, write_options};
 use crate::error::{Error, Outcome};
 use crate::invocation::Invocation;
-use crate::source;
+use crate::{path, source};
 
 /// One exported key.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,7 +53,7 @@ pub(super) fn import(invocation: &Invocation<'_>) -> Outcome {
         for entry in entries {
             let value = base64_bytes::decode(entry.value.as_bytes())
                 .map_err(|e| Error::failed(format!("Error base 64 decoding value for key {}: {e}", entry.key)))?;
-            let pair = KvPair { flags: entry.flags, ..KvPair::new(joined(prefix, &entry.key), value) };
+            let pair = KvPair { flags: entry.flags, ..KvPair::new(path::join(prefix, &entry.key), value) };
             let mut options = write_options();
             if !entry.namespace.is_empty() {
                 options = options.namespace(entry.namespace.as_str());
@@ -80,7 +79,7 @@ fn read(data: &[u8]) -> Result<Vec<Entry>, String> {
     let mut values = serde_json::Deserializer::from_slice(data).into_iter::<serde::de::IgnoredAny>();
     let end = values.next().map_or(0, |_| values.byte_offset());
     match data.get(end..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(byte) => Err(format!("invalid character {} after top-level value", go_quote_char(char::from(*byte)))),
+        Some(byte) => Err(format!("invalid character {:?} after top-level value", char::from(*byte))),
         None => Ok(entries),
     }
 }
@@ -112,61 +111,9 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     }
 }
 
-/// `prefix` and `key` as one path without empty, `.` and `..` parts; a slash at the key's end stays.
-fn joined(prefix: &str, key: &str) -> String {
-    let whole = match (prefix.is_empty(), key.is_empty()) {
-        (true, _) => key.to_string(),
-        (false, true) => prefix.to_string(),
-        (false, false) => format!("{prefix}/{key}"),
-    };
-    if whole.is_empty() {
-        return whole;
-    }
-    let rooted = whole.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => match parts.last() {
-                Some(last) if *last != ".." => {
-                    parts.pop();
-                }
-                _ if rooted => {}
-                _ => parts.push(".."),
-            },
-            part => parts.push(part),
-        }
-    }
-    let path = parts.join("/");
-    let clean = match (rooted, path.is_empty()) {
-        (true, _) => format!("/{path}"),
-        (false, true) => ".".to_string(),
-        (false, false) => path,
-    };
-    if key.ends_with('/') && !clean.ends_with('/') { format!("{clean}/") } else { clean }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_are_cleaned_as_paths() {
-        for (prefix, key, want) in [
-            ("", "a/b", "a/b"),
-            ("", "a//b", "a/b"),
-            ("", "f//1/../2", "f/2"),
-            ("", "dir/", "dir/"),
-            ("p", "dir/", "p/dir/"),
-            ("p/", "a", "p/a"),
-            ("", "/a", "/a"),
-            ("", "../a", "../a"),
-            ("a", "..", "."),
-            ("", "", ""),
-        ] {
-            assert_eq!(joined(prefix, key), want, "{prefix} {key}");
-        }
-    }
 
     #[test]
     fn bad_lists_are_refused_in_known_words() {

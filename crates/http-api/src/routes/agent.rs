@@ -1,0 +1,59 @@
+//! `/v1/agent/`: what the agent tells about itself, its log, reload and leave (`docs/spec/http-api.md` §3.2, §3.3).
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::StatusCode;
+use http::header::HeaderValue;
+use telemetry::{LogStream, parse_level};
+
+use crate::openapi;
+use crate::pipeline::Call;
+use crate::reply::{Answer, Body, Failure, Reply};
+
+/// Describes this agent.
+pub(crate) async fn describe(call: &mut Call) -> Answer {
+    Reply::json(&call.door.agent.self_description(), call.pretty())
+}
+
+/// This API as an OpenAPI document.
+pub(crate) async fn openapi(call: &mut Call) -> Answer {
+    Reply::json(&openapi::document(), call.pretty())
+}
+
+/// Reads the configuration again.
+pub(crate) async fn reload(call: &mut Call) -> Answer {
+    call.door.agent.reload().await.map_err(|error| Failure::internal(error.to_string()))?;
+    Ok(Reply::empty())
+}
+
+/// Leaves the cluster and stops.
+pub(crate) async fn leave(call: &mut Call) -> Answer {
+    call.door.agent.leave();
+    Ok(Reply::empty())
+}
+
+/// Streams the log until the client goes away or the agent stops.
+pub(crate) async fn monitor(call: &mut Call) -> Answer {
+    let name = call.query.text("loglevel");
+    let name = if name.is_empty() { "INFO" } else { name.as_ref() };
+    let level = parse_level(name).map_err(|_| Failure::bad_request(format!("Unknown log level: {name}")))?;
+    let lines = call.door.logs.subscribe(level, call.query.has("logjson"));
+    let stopping = call.door.stopping.clone();
+    let pieces = futures_util::stream::unfold(lines, |mut lines| async move {
+        let piece = next_lines(&mut lines).await?;
+        Some((Ok(piece), lines))
+    });
+    let mut reply = Reply::bytes(StatusCode::OK, Some(HeaderValue::from_static("text/plain; charset=utf-8")), Bytes::new());
+    reply.body = Body::Stream(Box::pin(pieces.take_until(stopping.cancelled_owned())), None);
+    Ok(reply)
+}
+
+/// The next line with everything that waits behind it; none at the end.
+async fn next_lines(lines: &mut LogStream) -> Option<Bytes> {
+    let first = lines.recv().await?;
+    let mut piece = BytesMut::from(first.as_bytes());
+    while let Some(line) = lines.try_recv() {
+        piece.extend_from_slice(line.as_bytes());
+    }
+    Some(piece.freeze())
+}
