@@ -28,7 +28,7 @@ function request() n = n + 1 return wrk.format(nil, string.format("/v1/kv/bench/
 class Server:
     """One durable server on free ports; knows how long its first answered write took."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, max_conns=1000):
         self.dir = tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIR"))
         kinds = ["http", "dns", "server", "serf_lan", "serf_wan"]
         ports = dict(zip(kinds, free_ports(len(kinds))))
@@ -37,7 +37,7 @@ class Server:
         hcl = "ports { %s }" % " ".join("%s = %d" % p for p in ports.items())
         command = [binary, "agent", "-server", "-bootstrap-expect=1", "-data-dir", self.dir, "-bind", "127.0.0.1",
                    "-client", "127.0.0.1", "-node", "bench", "-hcl", hcl, "-hcl", "performance { raft_multiplier = 1 }",
-                   "-hcl", "limits { http_max_conns_per_client = 1000 }", "-hcl", "disable_update_check = true", "-log-level", "warn"]
+                   "-hcl", "limits { http_max_conns_per_client = %d }" % max_conns, "-hcl", "disable_update_check = true", "-log-level", "warn"]
         self.log = open(os.path.join(self.dir, "agent.log"), "wb")
         begin = time.perf_counter()
         self.proc = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)

@@ -142,6 +142,11 @@ impl Patience {
         }
         limit.checked_sub(self.since.elapsed()).filter(|left| !left.is_zero())
     }
+
+    /// A pause no longer than the time left.
+    fn cap(&self, pause: Duration) -> Duration {
+        self.limit.map_or(pause, |limit| pause.min(limit.saturating_sub(self.since.elapsed())))
+    }
 }
 
 /// A lock this process holds. Release it; dropping only stops the renewal and asks for the session's destruction, which
@@ -273,8 +278,7 @@ impl Lock {
     async fn contend(&self, session: &str, patience: &mut Patience) -> Result<bool> {
         let kv = self.client.kv();
         let mut query = self.options.query.clone();
-        let mut entry = self.entry(session);
-        entry.value.clone_from(&self.value);
+        let entry = self.entry(session);
         while let Some(wait) = patience.next_wait() {
             query.wait = Some(wait);
             let (pair, meta) = kv.get(&self.key, &query).await.map_err(Error::step("failed to read lock"))?;
@@ -296,7 +300,7 @@ impl Lock {
             let (pair, meta) = kv.get(&self.key, &query).await.map_err(Error::step("failed to read lock"))?;
             match pair {
                 Some(pair) if !pair.session.is_empty() => query.index = meta.last_index,
-                _ => sleep(LOCK_DELAY_RETRY).await,
+                _ => sleep(patience.cap(LOCK_DELAY_RETRY)).await,
             }
         }
         Ok(false)

@@ -103,7 +103,7 @@ impl TestAgent {
         let program = program()?;
         let [http, server, lan, wan, grpc] = free_ports()?;
         let mut process = Command::new(program)
-            .args(["agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "warn", "-dns-port", "-1"])
+            .args(["agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "info", "-dns-port", "-1"])
             .args(["-hcl", &format!("ports {{ grpc_tls = -1 serf_lan = {lan} serf_wan = {wan} server = {server} }}")])
             .args(["-http-port", &http.to_string(), "-grpc-port", &grpc.to_string()])
             .args(arguments)
@@ -151,7 +151,10 @@ async fn until_running(lines: &mut Lines<BufReader<ChildStdout>>) -> io::Result<
 }
 
 /// `CONSUL_BIN`, else the program built next to the running test, else the one in the workspace's target folder.
-fn program() -> io::Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn program() -> io::Result<PathBuf> {
     if let Some(path) = std::env::var_os("CONSUL_BIN") {
         return Ok(path.into());
     }
@@ -167,7 +170,10 @@ fn program() -> io::Result<PathBuf> {
 }
 
 /// Ports free for both TCP and UDP, all held until all are found.
-fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+///
+/// # Errors
+/// When the system has none left.
+pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
     let mut held = Vec::new();
     let mut ports = [0; N];
     for port in &mut ports {

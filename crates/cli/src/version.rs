@@ -2,8 +2,8 @@
 
 use crate::json;
 
-/// The version of the reference whose behaviour this program has, and which it reports to its peers.
-pub const VERSION: &str = "1.14.2";
+/// The version this program is compatible with and reports.
+pub const VERSION: &str = types::COMPATIBLE_VERSION;
 
 /// The commit a release was built from; release builds set the variable.
 const REVISION: Option<&str> = option_env!("CONSUL_BUILD_REVISION");

@@ -113,3 +113,13 @@ fn public_v6(env: &Environment) -> Vec<IpAddr> {
         .map(|addr| addr.ip)
         .collect()
 }
+
+/// Why an address template cannot be evaluated; the text is the reference's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TemplateError(String);
+
+/// Evaluates an address template, as commands that take one do. A text without template actions is itself.
+pub fn expand_template(text: &str, env: &Environment) -> Result<String, TemplateError> {
+    evaluate(text, env).map_err(TemplateError)
+}

@@ -53,7 +53,8 @@ impl<'a> Build<'a> {
         let service_ttl = self.service_ttl();
         let mut converter = Converter { collected: &mut self.collected };
         let checks = self.settings.shapes("checks").iter().map(|shape| converter.check(shape)).collect::<Vec<_>>();
-        let services = self.settings.shapes("services").iter().map(|shape| converter.service(shape)).collect::<Vec<_>>();
+        let services =
+            self.settings.shapes("services").iter().map(|shape| converter.service(shape)).collect::<Vec<_>>();
         let ports = self.ports()?;
         let network = self.network(&ports)?;
         let listeners = self.listeners(&ports);
@@ -75,7 +76,7 @@ impl<'a> Build<'a> {
         let telemetry = self.telemetry();
         let rest = self.scattered_durations();
         let join = self.join(&rest);
-        let tls = self.tls(&auto_config)?;
+        let tls = self.tls()?;
         self.grpc_tls_guard(&ports, &tls)?;
         let cache = self.cache()?;
         self.raft_protocol()?;
@@ -94,8 +95,8 @@ impl<'a> Build<'a> {
             http: self.http(&listeners, &ports, allow_write_from),
             dns,
             grpc: GrpcConfig {
-                addresses: listeners.grpc,
-                tls_addresses: listeners.grpc_tls,
+                addresses: listeners.grpc.addresses(),
+                tls_addresses: listeners.grpc_tls.addresses(),
                 port: ports.grpc.enabled(),
                 tls_port: ports.grpc_tls.enabled(),
                 xds_max_updates_per_second: self.settings.float("xds.update_max_per_second"),
@@ -115,7 +116,10 @@ impl<'a> Build<'a> {
                 heartbeat_timeout: base[1] * multiplier,
                 leader_lease_timeout: base[2] * multiplier,
                 multiplier,
-                no_freelist_sync: self.settings.shape("raft_boltdb").is_some_and(|stanza| stanza.bool("NoFreelistSync")),
+                no_freelist_sync: self
+                    .settings
+                    .shape("raft_boltdb")
+                    .is_some_and(|stanza| stanza.bool("NoFreelistSync")),
                 rpc_hold_timeout: rest.rpc_hold_timeout,
             },
             log: LogConfig {
@@ -163,7 +167,7 @@ impl<'a> Build<'a> {
             },
             join,
             autopilot,
-            connect: self.connect(&ports, &auto_encrypt, &auto_config),
+            connect: self.connect(&ports),
             peering_enabled: self.settings.bool("peering.enabled"),
             auto_encrypt,
             auto_config,
@@ -177,7 +181,7 @@ impl<'a> Build<'a> {
             checks,
             watches: self.settings.opaques("watches").to_vec(),
         };
-        self.rules(runtime, &ports)
+        self.rules(runtime, &ports, &listeners)
     }
 
     fn collect(&mut self, key: &str, message: String) {
@@ -293,9 +297,8 @@ impl<'a> Build<'a> {
             entry_fetch_max_burst: self.settings.int("cache.entry_fetch_max_burst"),
             entry_fetch_rate: self.settings.float("cache.entry_fetch_rate"),
         };
-        let strictly_positive = |key: &str, given: String| {
-            Err(self.invalid(key, format!("{key} must be strictly positive, was: {given}")))
-        };
+        let strictly_positive =
+            |key: &str, given: String| Err(self.invalid(key, format!("{key} must be strictly positive, was: {given}")));
         if cache.entry_fetch_max_burst <= 0 {
             return strictly_positive("cache.entry_fetch_max_burst", cache.entry_fetch_max_burst.to_string());
         }

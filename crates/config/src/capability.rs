@@ -86,8 +86,7 @@ pub enum Capability {
 }
 
 /// Capabilities this build has.
-pub const EXISTING: &[Capability] =
-    &[Capability::Core, Capability::Https, Capability::Watches, Capability::Enterprise];
+pub const EXISTING: &[Capability] = &[Capability::Core, Capability::Https, Capability::Watches, Capability::Enterprise];
 
 impl Capability {
     /// Whether this build has it.
@@ -186,7 +185,11 @@ pub fn idle(config: &Loaded) -> Vec<Unavailable> {
         .settings
         .set_by_user()
         .filter(|(key, setting)| !key.capability.exists() && asked(key, setting, config).is_none())
-        .map(|(key, setting)| Unavailable { key: key.path, capability: key.capability, place: Some(setting.place.clone()) })
+        .map(|(key, setting)| Unavailable {
+            key: key.path,
+            capability: key.capability,
+            place: Some(setting.place.clone()),
+        })
         .collect()
 }
 

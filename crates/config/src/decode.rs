@@ -27,7 +27,10 @@ pub(crate) fn decode(source: &Arc<str>, root: &Raw, warnings: &mut Vec<String>) 
     for unknown in decoder.unknown {
         match unknown.path.as_str() {
             DROPPED_KEY => {
-                warnings.push(format!("config key {} is deprecated and should be removed", wire::quote::go_quote(DROPPED_KEY)));
+                warnings.push(format!(
+                    "config key {} is deprecated and should be removed",
+                    wire::quote::go_quote(DROPPED_KEY)
+                ));
             }
             path if path.starts_with(AUDIT_SINK) && path.ends_with("].name") => {
                 warnings.push("config key audit.sink[].name is deprecated and should be removed".to_owned());
@@ -125,16 +128,16 @@ impl Decoder<'_> {
             Kind::Shapes(keys) => {
                 let items = self.list(raw, path)?;
                 let stanza = Stanza::of(keys);
-                let shapes = items.iter().enumerate().filter_map(|(index, item)| {
-                    self.shape(&stanza, item, &format!("{path}[{index}]"))
-                });
+                let shapes = items
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, item)| self.shape(&stanza, item, &format!("{path}[{index}]")));
                 Some(Value::Shapes(shapes.collect()))
             }
             Kind::Opaques => {
                 let items = self.list(raw, path)?;
-                let maps = items.iter().enumerate().filter_map(|(index, item)| {
-                    self.opaque(item, &format!("{path}[{index}]"))
-                });
+                let maps =
+                    items.iter().enumerate().filter_map(|(index, item)| self.opaque(item, &format!("{path}[{index}]")));
                 Some(Value::Opaques(maps.collect()))
             }
             Kind::Shape(keys) => self.shape(&Stanza::of(keys), raw, path).map(Value::Shape),
@@ -148,9 +151,11 @@ impl Decoder<'_> {
             }
             Kind::TextMap => {
                 let entries = self.map(raw, path)?;
-                let texts = entries.iter().filter_map(|(name, raw)| match self.scalar(Kind::Text, raw, &format!("{path}[{name}]")) {
-                    Some(Value::Text(text)) => Some((name.clone(), text)),
-                    _ => None,
+                let texts = entries.iter().filter_map(|(name, raw)| {
+                    match self.scalar(Kind::Text, raw, &format!("{path}[{name}]")) {
+                        Some(Value::Text(text)) => Some((name.clone(), text)),
+                        _ => None,
+                    }
                 });
                 Some(Value::TextMap(texts.collect()))
             }
@@ -183,7 +188,7 @@ impl Decoder<'_> {
     }
 
     fn shape(&mut self, stanza: &Stanza, raw: &Raw, path: &str) -> Option<Shape> {
-        let mut shape = Shape { place: Some(self.place(raw.unwrapped())), ..Shape::default() };
+        let mut shape = Shape::at(self.place(raw.unwrapped()));
         if raw.value == RawValue::Null {
             return None;
         }

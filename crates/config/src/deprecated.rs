@@ -39,11 +39,10 @@ const TLS_VERIFY: &[(&str, &str)] = &[
 const UI: &[(&str, &str)] =
     &[("ui", "ui_config.enabled"), ("ui_dir", "ui_config.dir"), ("ui_content_path", "ui_config.content_path")];
 
-/// Enterprise keys in the order in which the reference warns, each with the name it prints.
+/// Enterprise keys in the order in which the reference warns, each with the name it prints. Segments are not among
+/// them: one that is named fails validation.
 const ENTERPRISE: &[(&str, &str)] = &[
     ("read_replica", "read_replica (or the deprecated non_voting_server)"),
-    ("segment", "segment"),
-    ("segments", "segments"),
     ("partition", "partition"),
     ("autopilot.redundancy_zone_tag", "autopilot.redundancy_zone_tag"),
     ("autopilot.upgrade_version_tag", "autopilot.upgrade_version_tag"),
@@ -58,9 +57,7 @@ const ENTERPRISE: &[(&str, &str)] = &[
 /// Warns of enterprise keys in one source.
 pub(crate) fn warn_enterprise(layer: &Layer, warnings: &mut Vec<String>) {
     for (path, name) in ENTERPRISE {
-        // An empty segment name states the default and is let through silently.
-        let states_default = *path == "segment" && layer.text(path) == Some("");
-        if layer.has(path) && !states_default {
+        if layer.has(path) {
             warnings.push(format!("\"{name}\" is a Consul Enterprise configuration and will have no effect"));
         }
     }

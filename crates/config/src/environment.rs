@@ -84,7 +84,8 @@ fn system_interfaces() -> Vec<InterfaceAddress> {
     let mut found: Vec<(u32, InterfaceAddress)> = addresses
         .filter_map(|interface| {
             let address = interface.address.as_ref().and_then(ip_of)?;
-            let prefix_bits = interface.netmask.as_ref().and_then(ip_of).map_or_else(|| host_bits(address), prefix_length);
+            let prefix_bits =
+                interface.netmask.as_ref().and_then(ip_of).map_or_else(|| host_bits(address), prefix_length);
             let has = |flag| interface.flags.contains(flag);
             let flags = InterfaceFlags {
                 up: has(Flags::IFF_UP),

@@ -84,7 +84,9 @@ impl ConfigError {
             ConfigError::Syntax { place, .. } => vec![place.clone()],
             ConfigError::Types { problems, .. }
             | ConfigError::UnknownKeys { problems, .. }
-            | ConfigError::Collected { problems } => problems.iter().filter_map(|problem| problem.place.clone()).collect(),
+            | ConfigError::Collected { problems } => {
+                problems.iter().filter_map(|problem| problem.place.clone()).collect()
+            }
             ConfigError::Invalid { places, .. } => places.clone(),
         }
     }

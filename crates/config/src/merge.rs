@@ -55,13 +55,6 @@ impl Layer {
         self.settings.contains_key(path)
     }
 
-    pub(crate) fn text(&self, path: &str) -> Option<&str> {
-        match &self.settings.get(path)?.value {
-            Value::Text(value) => Some(value),
-            _ => None,
-        }
-    }
-
     pub(crate) fn take(&mut self, path: &str) -> Option<Setting> {
         self.settings.remove(path)
     }

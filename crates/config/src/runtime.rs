@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::definition::{CheckDefinition, OpaqueMap, ServiceDefinition};
-use crate::secret::Secret;
 
 pub use subsystem::*;
 

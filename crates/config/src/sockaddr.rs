@@ -19,8 +19,8 @@ const TEMPLATE_NAME: &str = "sockaddr.Parse";
 /// Evaluates a template; a text without actions is itself. The error is the reference's text.
 pub(crate) fn evaluate(text: &str, env: &Environment) -> Result<String, String> {
     let quoted = wire::quote::go_quote(text);
-    let template =
-        syntax::parse(text).map_err(|error| format!("unable to parse template {quoted}: template: {TEMPLATE_NAME}:{error}"))?;
+    let template = syntax::parse(text)
+        .map_err(|error| format!("unable to parse template {quoted}: template: {TEMPLATE_NAME}:{error}"))?;
     let mut out = String::new();
     for node in &template {
         match node {

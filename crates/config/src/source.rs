@@ -34,10 +34,9 @@ impl Source {
         if self.text.is_empty() {
             return Ok(Raw { value: RawValue::Null, position: None });
         }
-        let looks_like_json = self.text.trim_start().starts_with('{');
         let parsed = match self.format {
-            Format::Hcl if !looks_like_json => wire::hcl::parse(&self.text),
-            Format::Hcl | Format::Json => wire::hcl::parse_json(&self.text),
+            Format::Hcl => wire::hcl::parse(&self.text),
+            Format::Json => wire::hcl::parse_json(&self.text),
         };
         parsed.map(|object| Raw { value: object.into(), position: None }).map_err(|error| self.syntax_error(&error))
     }
@@ -45,7 +44,7 @@ impl Source {
     fn syntax_error(&self, error: &wire::hcl::HclError) -> ConfigError {
         use wire::hcl::HclError;
         let position = match error {
-            HclError::Syntax { line, column, .. } | HclError::Value { line, column, .. } => {
+            HclError::At { line, column, .. } | HclError::Value { line, column, .. } => {
                 Some((*line as usize, *column as usize))
             }
             HclError::Json(wire::json::JsonError::Syntax { offset, .. }) => Some(line_and_column(&self.text, *offset)),
@@ -65,11 +64,12 @@ pub(crate) fn files(flags: &Flags, env: &Environment, warnings: &mut Vec<String>
     };
     let mut sources = Vec::new();
     for path in flags.files() {
-        let file = std::fs::File::open(env.resolve(path))
-            .map_err(|error| ConfigError::source(format!("config: Open failed on {path}. {}", go_io_error("open", path, &error))))?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| ConfigError::source(format!("config: Stat failed on {path}. {}", go_io_error("stat", path, &error))))?;
+        let file = std::fs::File::open(env.resolve(path)).map_err(|error| {
+            ConfigError::source(format!("config: Open failed on {path}. {}", go_io_error("open", path, &error)))
+        })?;
+        let metadata = file.metadata().map_err(|error| {
+            ConfigError::source(format!("config: Stat failed on {path}. {}", go_io_error("stat", path, &error)))
+        })?;
         if metadata.is_dir() {
             read_directory(path, forced, env, warnings, &mut sources)?;
         } else {
@@ -86,8 +86,9 @@ fn read_directory(
     warnings: &mut Vec<String>,
     sources: &mut Vec<Source>,
 ) -> Result<(), ConfigError> {
-    let failed =
-        |error: std::io::Error| ConfigError::source(format!("config: Readdir failed on {dir}. {}", go_io_error("open", dir, &error)));
+    let failed = |error: std::io::Error| {
+        ConfigError::source(format!("config: Readdir failed on {dir}. {}", go_io_error("open", dir, &error)))
+    };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(env.resolve(dir)).map_err(failed)? {
         names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
@@ -218,7 +219,14 @@ mod tests {
 
     #[test]
     fn paths_are_cleaned_as_in_go() {
-        let table = [("a//b", "a/b"), ("d/../bad.hcl", "bad.hcl"), ("/../x", "/x"), ("..", ".."), ("../../x", "../../x"), ("./", ".")];
+        let table = [
+            ("a//b", "a/b"),
+            ("d/../bad.hcl", "bad.hcl"),
+            ("/../x", "/x"),
+            ("..", ".."),
+            ("../../x", "../../x"),
+            ("./", "."),
+        ];
         for (path, cleaned) in table {
             assert_eq!(clean(path), cleaned);
         }

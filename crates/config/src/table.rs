@@ -37,6 +37,9 @@ pub struct Key {
     pub secret: bool,
 }
 
+/// The keys of a stanza. A reference to the static itself, so that stanzas may contain one another.
+pub type Keys = &'static &'static [Key];
+
 /// Type of a key's value.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
@@ -61,11 +64,11 @@ pub enum Kind {
     /// Text to list of texts.
     TextsMap,
     /// A stanza that later sources replace as a whole.
-    Shape(&'static [Key]),
+    Shape(Keys),
     /// A list of stanzas.
-    Shapes(&'static [Key]),
+    Shapes(Keys),
     /// Named stanzas.
-    ShapeMap(&'static [Key]),
+    ShapeMap(Keys),
     /// Free-form map.
     Opaque,
     /// List of free-form maps.
@@ -194,11 +197,11 @@ const fn text_map(path: &'static str, capability: Capability) -> Key {
     Key::new(path, Kind::TextMap, capability)
 }
 
-const fn shape(path: &'static str, keys: &'static [Key], capability: Capability) -> Key {
+const fn shape(path: &'static str, keys: Keys, capability: Capability) -> Key {
     Key::new(path, Kind::Shape(keys), capability)
 }
 
-const fn shapes(path: &'static str, keys: &'static [Key], capability: Capability) -> Key {
+const fn shapes(path: &'static str, keys: Keys, capability: Capability) -> Key {
     Key::new(path, Kind::Shapes(keys), capability)
 }
 
@@ -258,7 +261,8 @@ pub fn agent_key(path: &str) -> Option<&'static Key> {
 
 /// The key reference as a Markdown table, one row per agent key, for the documentation.
 pub fn key_reference() -> String {
-    let mut out = String::from("| Key | Type | Default | Dev default | Reloadable | Capability |\n|---|---|---|---|---|---|\n");
+    let mut out =
+        String::from("| Key | Type | Default | Dev default | Reloadable | Capability |\n|---|---|---|---|---|---|\n");
     for key in AGENT_KEYS {
         let reloadable = if key.reloadable { "yes" } else { "no" };
         out.push_str(&format!(

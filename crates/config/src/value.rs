@@ -96,9 +96,11 @@ impl Raw {
             RawValue::Float(value) => (*value).into(),
             RawValue::Text(value) => value.as_str().into(),
             RawValue::List(items) | RawValue::Blocks(items) => items.iter().map(Raw::to_json).collect(),
-            RawValue::Map(entries) => {
-                entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect::<serde_json::Map<_, _>>().into()
-            }
+            RawValue::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.clone(), value.to_json()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
         }
     }
 }
@@ -106,7 +108,13 @@ impl Raw {
 /// A float the way Go's `%v` prints it: shortest digits, with an exponent below 1e-4 and from 1e6 on.
 pub(crate) fn go_float(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
-        return if value.is_nan() { "NaN".into() } else if value.is_infinite() { go_infinity(value) } else { "0".into() };
+        return if value.is_nan() {
+            "NaN".into()
+        } else if value.is_infinite() {
+            go_infinity(value)
+        } else {
+            "0".into()
+        };
     }
     let scientific = format!("{value:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
@@ -140,13 +148,24 @@ pub(crate) enum Value {
 }
 
 /// The typed fields of a stanza that stands as one value.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Shape {
     fields: BTreeMap<&'static str, Value>,
     pub(crate) place: Option<Place>,
 }
 
+/// Stanzas are equal when their fields are, wherever they stand.
+impl PartialEq for Shape {
+    fn eq(&self, other: &Shape) -> bool {
+        self.fields == other.fields
+    }
+}
+
 impl Shape {
+    pub(crate) fn at(place: Place) -> Shape {
+        Shape { fields: BTreeMap::new(), place: Some(place) }
+    }
+
     pub(crate) fn insert(&mut self, path: &'static str, value: Value) {
         self.fields.insert(path, value);
     }
@@ -230,21 +249,6 @@ impl Shape {
 }
 
 impl Value {
-    /// Whether the value asks for nothing: an empty list, map or stanza.
-    pub(crate) fn is_empty(&self) -> bool {
-        match self {
-            Value::Texts(values) => values.is_empty(),
-            Value::TextMap(values) => values.is_empty(),
-            Value::TextsMap(values) => values.is_empty(),
-            Value::Shape(value) => value.is_empty(),
-            Value::Shapes(values) => values.is_empty(),
-            Value::ShapeMap(values) => values.is_empty(),
-            Value::Opaque(values) => values.is_empty(),
-            Value::Opaques(values) => values.is_empty(),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) => false,
-        }
-    }
-
     /// Folds a later source's value into this one (`docs/spec/config.md` §1.3).
     pub(crate) fn merge(&mut self, later: Value) {
         match (self, later) {

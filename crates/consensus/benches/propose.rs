@@ -1,5 +1,7 @@
 //! How long a proposal takes on a single server, alone and among 256, on disk and in memory.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark that cannot run has nothing else to do")]
+
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};

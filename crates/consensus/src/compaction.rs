@@ -10,7 +10,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{EngineMetrics, Prepared, Raft, from_engine_number, metrics, to_engine_number};
+use crate::engine::{EngineMetrics, Prepared, Raft, from_engine_number, to_engine_number};
 use crate::log::LogStore;
 use crate::snapshots::{SnapshotInfo, SnapshotStore, Stored};
 use crate::{Error, SnapshotPolicy, StateMachine};
@@ -103,18 +103,29 @@ impl<S: StateMachine> Compaction<S> {
         }
         tracing::info!(target: "agent.server.raft", from, to, "compacting logs");
         self.raft.trigger().purge_log(to_engine_number(to)).await.map_err(|_| Error::Shutdown)?;
-        self.wait_until(|m| m.purged.as_ref().is_some_and(|id| from_engine_number(id.index) >= to)).await
+        self.wait_until(|m| m.purged.as_ref().is_some_and(|id| from_engine_number(id.index) >= to)).await?;
+        let log = self.log.clone();
+        let reclaimed = tokio::task::spawn_blocking(move || log.reclaim()).await;
+        if let Err(error) = reclaimed.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            // Tried again with the next compaction.
+            tracing::warn!(target: "agent.server.raft", error = %error, "failed to give back space of raft log");
+        }
+        Ok(())
     }
 
     async fn wait_until(&self, reached: impl Fn(&EngineMetrics<S::Reply>) -> bool) -> Result<(), Error> {
         let mut changes = self.raft.metrics();
         loop {
             // Marks the current value as seen before looking, so that no later one is missed.
-            let seen = { (reached(&changes.borrow_and_update()), metrics(&self.raft, |m| m.running_state.is_err())) };
-            match seen {
-                (true, _) => return Ok(()),
-                (false, true) => return Err(Error::Shutdown),
-                (false, false) => {}
+            let (done, ended) = {
+                let now = changes.borrow_and_update();
+                (reached(&now), now.running_state.is_err())
+            };
+            if done {
+                return Ok(());
+            }
+            if ended {
+                return Err(Error::Shutdown);
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Error::Shutdown),

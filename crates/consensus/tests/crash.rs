@@ -2,6 +2,8 @@
 //!
 //! The test runs its own binary again as the victim; the victim prints each acknowledged command, the test kills it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail as the test would")]
+
 mod ledger;
 
 use std::collections::HashSet;
@@ -25,7 +27,7 @@ async fn start(directory: &Path, ledger: &Ledger) -> Consensus<Ledger> {
     let mut config = config(Storage::Disk(directory.join("raft")));
     // Snapshots and purges happen all the time, so that some kill hits them.
     config.snapshot = SnapshotPolicy { interval: Duration::from_millis(1), threshold: 50, trailing_logs: 20 };
-    Consensus::start(config, ledger.clone(), CancellationToken::new()).await.expect("start")
+    Consensus::start(config, ledger.clone(), CancellationToken::new()).await.unwrap()
 }
 
 /// Not a test of its own: what the killed process runs.

@@ -1,17 +1,16 @@
 //! The one binary: agent and command line.
 
-use std::io::Write;
+#![forbid(unsafe_code)]
+
+mod agent;
+
 use std::process::ExitCode;
 
-use cli::{AgentInvocation, Environment, Hooks};
+/// Measured against the system's allocator (`docs/decisions/allocator.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let code = cli::run(std::env::args_os(), &Environment::of_process(), &Hooks { agent });
+    let code = cli::run(std::env::args_os(), &cli::Environment::of_process(), &cli::Hooks { agent: agent::run });
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
-}
-
-fn agent(_: AgentInvocation) -> i32 {
-    // Nowhere is left to report that standard error is closed.
-    let _ = writeln!(std::io::stderr(), "==> running an agent is not there yet");
-    1
 }

@@ -114,7 +114,9 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_are_compressed_from_the_threshold_on() {
-        for (length, expected) in [(SMALLEST_GZIPPED_BYTES - 1, false), (SMALLEST_GZIPPED_BYTES, true), (BLOCKING_BYTES, true)] {
+        for (length, expected) in
+            [(SMALLEST_GZIPPED_BYTES - 1, false), (SMALLEST_GZIPPED_BYTES, true), (BLOCKING_BYTES, true)]
+        {
             let body = vec![b'a'; length];
             let reply = compress(Reply::written_json(body.clone())).await;
             assert_eq!(reply.headers.contains_key(CONTENT_ENCODING), expected, "{length}");

@@ -59,7 +59,7 @@ impl Query {
     }
 
     /// Every value of a name.
-    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.pairs
             .iter()
             .filter(move |(key, _)| &self.text[key.clone()] == name.as_bytes())

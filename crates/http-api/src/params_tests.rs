@@ -4,16 +4,20 @@ use http::HeaderValue;
 
 use super::*;
 
+/// Headers of a request in a table.
+type Headers<'a> = &'a [(&'static str, &'static str)];
+
 fn query(raw: &str) -> Query {
     Query::parse(raw).unwrap()
 }
 
-fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+fn headers(pairs: Headers<'_>) -> HeaderMap {
     pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
 }
 
 fn options(raw: &str, path: &str, settings: &Settings) -> Result<QueryOptions, String> {
-    query_options(&query(raw), &HeaderMap::new(), path.as_bytes(), settings).map_err(|failure| failure.text().to_owned())
+    query_options(&query(raw), &HeaderMap::new(), path.as_bytes(), settings)
+        .map_err(|failure| failure.text().to_owned())
 }
 
 #[test]
@@ -48,7 +52,7 @@ fn errors_show_the_query_sorted_and_escaped_afresh() {
 
 #[test]
 fn tokens_have_an_order_of_precedence() {
-    let cases: [(&str, &[(&'static str, &'static str)], &str); 9] = [
+    let cases: [(&str, Headers<'_>, &str); 9] = [
         ("token=q", &[("x-consul-token", "h"), ("authorization", "Bearer b")], "q"),
         ("token=", &[("x-consul-token", "h"), ("authorization", "Bearer b")], "h"),
         ("", &[("x-consul-token", ""), ("authorization", "Bearer b")], "b"),
@@ -147,7 +151,8 @@ fn discovery_reads_are_stale_when_configured_and_not_told_otherwise() {
 
 #[test]
 fn cache_control_takes_whole_numbers_only() {
-    let cases = [("max-age=3", true), ("MAX-AGE=x", false), ("max-age=3, stale-if-error=q", false), ("private, x=y", true)];
+    let cases =
+        [("max-age=3", true), ("MAX-AGE=x", false), ("max-age=3, stale-if-error=q", false), ("private, x=y", true)];
     for (value, valid) in cases {
         let map = headers(&[("cache-control", value)]);
         let read = query_options(&Query::default(), &map, b"/v1/kv/a", &Settings::default());
@@ -157,8 +162,8 @@ fn cache_control_takes_whole_numbers_only() {
 
 #[test]
 fn namespaces_and_partitions_are_refused_in_order() {
-    let both: &[(&'static str, &'static str)] = &[("x-consul-namespace", "a"), ("x-consul-partition", "b")];
-    let cases: [(&str, &[(&'static str, &'static str)], Enterprise, Option<&str>); 8] = [
+    let both: Headers<'_> = &[("x-consul-namespace", "a"), ("x-consul-partition", "b")];
+    let cases: [(&str, Headers<'_>, Enterprise, Option<&str>); 8] = [
         ("ns=x&partition=y", both, Enterprise::Both, Some("header: \"X-Consul-Namespace\" - Namespaces")),
         ("ns=x&partition=y", &both[1..], Enterprise::Both, Some("query parameter: \"ns\" - Namespaces")),
         ("partition=y", &both[1..], Enterprise::Both, Some("header: \"X-Consul-Partition\" - Partitions")),

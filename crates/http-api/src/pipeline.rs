@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use agent::Agent;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
+};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use telemetry::{Logs, redact_url};
 use tokio_util::sync::CancellationToken;
 use types::{QueryOptions, RpcError};
@@ -27,6 +29,8 @@ use crate::{Error, Settings, gzip, path};
 
 /// Logger of the door.
 const LOG: &str = "agent.http";
+/// Bound on bodies without a limit of their own, so that no client fills the memory.
+const LONGEST_BODY_BYTES: usize = 64 << 20;
 /// Path prefix of the API proper.
 const API: &[u8] = b"/v1/";
 
@@ -46,7 +50,12 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(agent: Arc<Agent>, logs: Logs, settings: Settings, stopping: CancellationToken) -> Result<Door, Error> {
+    pub(crate) fn new(
+        agent: Arc<Agent>,
+        logs: Logs,
+        settings: Settings,
+        stopping: CancellationToken,
+    ) -> Result<Door, Error> {
         let invalid = |name: &str| Error::ResponseHeader(name.to_owned());
         let parse = |(name, value): &(String, String)| {
             let parsed: HeaderName = name.parse().map_err(|_| invalid(name))?;
@@ -54,8 +63,8 @@ impl Door {
             Ok((parsed, value))
         };
         let response_headers = settings.response_headers.iter().map(parse).collect::<Result<_, Error>>()?;
-        let acl_policy =
-            HeaderValue::from_str(&settings.default_acl_policy).map_err(|_| invalid(X_CONSUL_DEFAULT_ACL_POLICY.as_str()))?;
+        let acl_policy = HeaderValue::from_str(&settings.default_acl_policy)
+            .map_err(|_| invalid(X_CONSUL_DEFAULT_ACL_POLICY.as_str()))?;
         let routes = Routes::new(&settings);
         Ok(Door { agent, logs, settings, stopping, acl_policy, response_headers, routes })
     }
@@ -168,8 +177,19 @@ impl Call {
 
     /// The whole body. A body that comes in one piece is not copied.
     pub(crate) async fn read_body(&mut self) -> Result<Bytes, Failure> {
-        let collected = (&mut self.body).collect().await;
-        collected.map(http_body_util::Collected::to_bytes).map_err(|error| broken_body(&error))
+        let Some(first) = self.next_piece().await? else { return Ok(Bytes::new()) };
+        if self.body.is_end_stream() {
+            return Ok(first);
+        }
+        let mut whole = BytesMut::from(first);
+        while let Some(piece) = self.next_piece().await? {
+            if whole.len() + piece.len() > LONGEST_BODY_BYTES {
+                let text = format!("Request body too large, max size: {LONGEST_BODY_BYTES} bytes");
+                return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
     }
 
     /// The next piece of the body; none at its end.
@@ -216,9 +236,7 @@ pub(crate) async fn answer(door: Arc<Door>, remote: Remote, request: http::Reque
     let argument_at = route.pattern.len();
     let query = Query::parse(uri.query().unwrap_or_default());
     let mut call = match query {
-        Ok(query) => {
-            Call { door: door.clone(), method, query, headers, uri, decoded_path, argument_at, body }
-        }
+        Ok(query) => Call { door: door.clone(), method, query, headers, uri, decoded_path, argument_at, body },
         Err(_) => return finish(&door, Reply::status(StatusCode::INTERNAL_SERVER_ERROR), false).await.into_response(),
     };
     let reply = match serve(route, remote, &mut call).await {
@@ -245,20 +263,20 @@ struct Target {
 }
 
 /// Steps 1 to 4: the path's form, redirects, the route.
-fn find(door: &Door, head: &Parts) -> Result<Target, Reply> {
+fn find(door: &Door, head: &Parts) -> Result<Target, Box<Reply>> {
     let raw = head.uri.path();
     if head.method == Method::OPTIONS && raw == "*" {
-        return Err(Reply::empty());
+        return Err(Box::new(Reply::empty()));
     }
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
-        return Err(unreadable("400 Bad Request: missing required Host header"));
+        return Err(Box::new(unreadable("400 Bad Request: missing required Host header")));
     }
-    let decoded = path::decode(raw).map_err(|_| unreadable("400 Bad Request"))?;
+    let decoded = path::decode(raw).map_err(|_| Box::new(unreadable("400 Bad Request")))?;
     if !door.settings.disable_unprintable_char_filter && !path::is_printable(&decoded) {
-        return Err(Reply::status(StatusCode::BAD_REQUEST));
+        return Err(Box::new(Reply::status(StatusCode::BAD_REQUEST)));
     }
     if let Some(location) = redirect(&door.routes, &decoded, head) {
-        return Err(location);
+        return Err(Box::new(location));
     }
     let decoded_path = match decoded {
         Cow::Borrowed(_) => None,
@@ -270,7 +288,7 @@ fn find(door: &Door, head: &Parts) -> Result<Target, Reply> {
         None => {
             let mut reply = outside(door, path, head);
             door.add_response_headers(&mut reply.headers);
-            Err(reply)
+            Err(Box::new(reply))
         }
     }
 }
@@ -360,7 +378,11 @@ async fn serve(route: &'static Route, remote: Remote, call: &mut Call) -> Answer
     }
     let operations = route.operations_for(call.path());
     if call.method == Method::OPTIONS {
-        let reply = if route.answers_options_with_json { Reply::json(&serde_json::json!({}), call.pretty())? } else { Reply::empty() };
+        let reply = if route.answers_options_with_json {
+            Reply::json(&serde_json::json!({}), call.pretty())?
+        } else {
+            Reply::empty()
+        };
         return Ok(with_allow(reply, operations, true));
     }
     let Some(operation) = operations.iter().find(|operation| operation.method == call.method.as_str()) else {
@@ -368,6 +390,14 @@ async fn serve(route: &'static Route, remote: Remote, call: &mut Call) -> Answer
         return Ok(with_allow(reply, operations, !route.answers_options_with_json));
     };
     check_write_access(remote, call)?;
+    if call.method == Method::GET && call.content_length().is_some_and(|length| length > 0) {
+        tracing::warn!(
+            target: LOG,
+            url = redacted(&call.uri).as_str(),
+            from = %remote,
+            "GET request has a body, which is ignored"
+        );
+    }
     let handler = match operation.action {
         Action::Run(handler) => handler,
         Action::Later(capability) => return Err(Failure::not_there_yet(capability)),

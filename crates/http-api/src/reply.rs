@@ -232,7 +232,11 @@ mod tests {
             ("ACL not found", 403, "ACL not found"),
             ("rpc error making call: RPC rate limit exceeded", 429, ""),
             ("Rate limit reached, try again later", 429, "Rate limit reached, try again later"),
-            ("rpc error making call: Rate limit reached, try again later", 500, "rpc error making call: Rate limit reached, try again later"),
+            (
+                "rpc error making call: Rate limit reached, try again later",
+                500,
+                "rpc error making call: Rate limit reached, try again later",
+            ),
         ];
         for (text, status, body) in cases {
             let failure = Failure::internal(text);

@@ -1,6 +1,6 @@
 //! One file for each family of routes, and what they share.
 
-use agent::server::{Handle, Server};
+use ::agent::server::{Handle, Server};
 use types::method::Indexed;
 use types::{Consistency, Method, QueryOptions};
 
@@ -50,7 +50,8 @@ where
     let mode = options.consistency;
     let mut reply = ask::<M, T>(call, request(options.clone())).await.map_err(fail)?;
     if mode == Consistency::Stale && !options.max_stale.is_zero() && reply.meta.last_contact > options.max_stale {
-        let fresh = QueryOptions { consistency: Consistency::Default, max_stale: std::time::Duration::ZERO, ..options.clone() };
+        let fresh =
+            QueryOptions { consistency: Consistency::Default, max_stale: std::time::Duration::ZERO, ..options.clone() };
         reply = ask::<M, T>(call, request(fresh)).await.map_err(fail)?;
     }
     let metadata = metadata(reply.meta, Some(mode), &options.token);

@@ -196,7 +196,8 @@ const NODE_META: &[Parameter] =
 const TAG: &[Parameter] = &[parameter("tag", Kind::Repeated, "Only instances with this tag; all must match.")];
 const FILTER: &[Parameter] = &[parameter("filter", Kind::Text, "Filter expression.")];
 const CACHED: &[Parameter] = &[parameter("cached", Kind::Flag, "The agent's cache may answer.")];
-const CAS: &[Parameter] = &[parameter("cas", Kind::Number, "Only if the entry's ModifyIndex is this; 0: only if absent.")];
+const CAS: &[Parameter] =
+    &[parameter("cas", Kind::Number, "Only if the entry's ModifyIndex is this; 0: only if absent.")];
 
 /// Every part of the table, in the order of the documentation.
 const PARTS: [&[Route]; 6] =

@@ -23,7 +23,8 @@ fn patterns_are_unique_and_fit_the_lookup() {
 fn parameters_of_an_operation_are_unique() {
     for route in all() {
         for operation in route.operations {
-            let names: Vec<_> = operation.parameters.iter().copied().flatten().map(|parameter| parameter.name).collect();
+            let names: Vec<_> =
+                operation.parameters.iter().copied().flatten().map(|parameter| parameter.name).collect();
             let unique: HashSet<_> = names.iter().collect();
             assert_eq!(names.len(), unique.len(), "{} {}", operation.method, route.pattern);
         }

@@ -77,6 +77,7 @@ impl Leader {
                 () = sleep_until(reap), if self.leading => self.reap_tombstones().await,
                 _ = coordinates.tick(), if self.leading => self.flush_coordinates().await,
                 _ = reconcile.tick(), if self.leading => self.reconcile().await,
+                () = shared.reconcile.notified(), if self.leading => self.reconcile().await,
             }
         }
     }

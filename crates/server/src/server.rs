@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use consensus::Consensus;
 use parking_lot::Mutex;
 use state::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use types::{CoordinateUpdate, Method, RpcError};
@@ -51,6 +51,10 @@ pub(crate) struct Shared {
     pub(crate) sessions: SessionTimers,
     pub(crate) lock_delays: LockDelays,
     pub(crate) coordinates: Mutex<BTreeMap<(String, String), CoordinateUpdate>>,
+    /// Metadata registered with the node.
+    pub(crate) node_meta: Mutex<BTreeMap<String, String>>,
+    /// Asks the leader to compare its registration with the catalog now.
+    pub(crate) reconcile: Notify,
     /// The leader has finished its duties: consistent reads may be answered.
     pub(crate) ready: AtomicBool,
     /// Counts establishments, so that a restore can wait for the next one.
@@ -84,6 +88,8 @@ impl Server {
             sessions: SessionTimers::default(),
             lock_delays: LockDelays::default(),
             coordinates: Mutex::default(),
+            node_meta: Mutex::new(config.node_meta.clone()),
+            reconcile: Notify::new(),
             ready: AtomicBool::new(false),
             established: watch::channel(0).0,
             stopping,
@@ -128,6 +134,12 @@ impl Server {
     /// Applies a new compaction policy from now on.
     pub fn set_snapshot_policy(&self, policy: consensus::SnapshotPolicy) {
         self.shared.consensus.set_snapshot_policy(policy);
+    }
+
+    /// Registers this node with other metadata from now on; the catalog has it after the next reconcile.
+    pub fn set_node_meta(&self, meta: BTreeMap<String, String>) {
+        *self.shared.node_meta.lock() = meta;
+        self.shared.reconcile.notify_one();
     }
 
     /// A view of the state, for inspection inside the process.

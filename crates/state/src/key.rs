@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn sorts_like_the_parts() {
-        let mut parts = vec![["a", "b"], ["a", ""], ["a\0", "a"], ["a", "\0"], ["ab", "a"], ["", "z"], ["a-", "c"]];
+        let mut parts = [["a", "b"], ["a", ""], ["a\0", "a"], ["a", "\0"], ["ab", "a"], ["", "z"], ["a-", "c"]];
         let mut keys: Vec<Vec<u8>> = parts.iter().map(|p| row(p)).collect();
         parts.sort_unstable();
         keys.sort_unstable();

@@ -29,6 +29,7 @@ pub use error::RestoreError;
 pub use snapshot::Snapshot;
 pub use store::{Store, Writer};
 pub use table::check::ANY_STATE;
+pub use table::dump::NodeInfo;
 pub use table::kv::LOCK_DELAY_LIMIT;
 pub use table::prepared_query::ResolveError;
 pub use table::usage::Usage;

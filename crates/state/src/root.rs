@@ -9,7 +9,6 @@ use crate::chunks::Chunks;
 use crate::table::check::CheckTable;
 use crate::table::coordinate::CoordinateTable;
 use crate::table::index::IndexTable;
-use crate::table::kind_name::KindNameTable;
 use crate::table::kv::KvTable;
 use crate::table::node::NodeTable;
 use crate::table::opaque::OpaqueRecords;
@@ -33,7 +32,6 @@ pub(crate) struct Root {
     pub(crate) services: ServiceTable,
     pub(crate) checks: CheckTable,
     pub(crate) virtual_ips: VirtualIpTable,
-    pub(crate) kind_names: KindNameTable,
     pub(crate) coordinates: CoordinateTable,
     pub(crate) queries: QueryTable,
     pub(crate) autopilot: Option<Arc<AutopilotConfig>>,

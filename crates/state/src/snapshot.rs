@@ -41,6 +41,8 @@ impl Snapshot {
     }
 
     /// Writes the state as `state.bin` (`docs/spec/rpc-and-state.md` §6.4). The same state gives the same bytes.
+    ///
+    /// It writes in small pieces: give it a buffered writer.
     pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let root = &*self.root;
         write_value(out, &Header { last_index: root.indexes.last(), index_offset: root.offset })?;

@@ -1,5 +1,7 @@
 //! Rules of keys, values, tombstones, sessions and locks (`docs/spec/rpc-and-state.md` §7.2, §7.3).
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::time::Duration;

@@ -3,6 +3,8 @@
 //! `fixtures/recorded` holds two `state.bin` files taken from a running Consul 1.14 server, and the commands it
 //! applied between them with the answers its HTTP API gave.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

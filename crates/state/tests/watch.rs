@@ -1,5 +1,7 @@
 //! Who is woken by what, and how often.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::future::Future;

@@ -121,7 +121,8 @@ fn parse_term<'a>(text: &str, rest: &'a str) -> Result<(u64, &'a str), DurationE
         "h" => HOUR_NANOS,
         _ => return Err(DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() }),
     };
-    let whole_nanos = whole.checked_mul(unit_nanos).filter(|&nanos| nanos <= MAX_MAGNITUDE_NANOS).ok_or_else(invalid)?;
+    let whole_nanos =
+        whole.checked_mul(unit_nanos).filter(|&nanos| nanos <= MAX_MAGNITUDE_NANOS).ok_or_else(invalid)?;
     let (fraction, scale) = fraction_value(fraction_digits);
     let fraction_nanos = (fraction as f64 * (unit_nanos as f64 / scale)) as u64;
     let nanos = whole_nanos + fraction_nanos;

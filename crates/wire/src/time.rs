@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{self, Serialize, Serializer};
 
+use crate::quote::go_quote;
+
 /// Unix seconds of 0001-01-01T00:00:00Z, where the binary form counts from.
 const YEAR_ONE_UNIX_SECONDS: i64 = -62_135_596_800;
 const DAY_SECONDS: i64 = 86_400;
@@ -28,7 +30,10 @@ pub struct GoTime {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// Text that is not RFC 3339: the part that could not be read, and what should stand there.
-    #[error("parsing time {} as \"2006-01-02T15:04:05Z07:00\": cannot parse {} as {}", crate::quote::go_quote(.text), crate::quote::go_quote(.rest), crate::quote::go_quote(.element))]
+    #[error(
+        "parsing time {} as \"2006-01-02T15:04:05Z07:00\": cannot parse {} as {}",
+        go_quote(.text), go_quote(.rest), go_quote(.element)
+    )]
     Syntax {
         /// The whole text.
         text: String,
@@ -38,7 +43,7 @@ pub enum TimeError {
         element: &'static str,
     },
     /// A field of the date or time is out of its range, such as day 32.
-    #[error("parsing time {}: {field} out of range", crate::quote::go_quote(.text))]
+    #[error("parsing time {}: {field} out of range", go_quote(.text))]
     OutOfRange {
         /// The whole text.
         text: String,
@@ -134,8 +139,7 @@ impl GoTime {
             (2, [seconds]) => i32::from(seconds.cast_signed()),
             _ => return Err(TimeError::Length),
         };
-        let offset_seconds =
-            if minutes == UTC_OFFSET_MINUTES { 0 } else { i32::from(minutes) * 60 + extra_seconds };
+        let offset_seconds = if minutes == UTC_OFFSET_MINUTES { 0 } else { i32::from(minutes) * 60 + extra_seconds };
         let unix_seconds = i64::from_be_bytes(*seconds).wrapping_add(YEAR_ONE_UNIX_SECONDS);
         Ok(Self { offset_seconds, ..Self::from_unix(unix_seconds, u32::from_be_bytes(*nanos)) })
     }
@@ -184,7 +188,8 @@ impl GoTime {
         let nanos = cursor.fraction();
         let offset_seconds = cursor.offset()?;
         cursor.check((1..=days_in_month(year, month)).contains(&day), "day")?;
-        let local = days_from_civil(year.into(), month, day) * DAY_SECONDS + i64::from(hour * 3600 + minute * 60 + second);
+        let local =
+            days_from_civil(year.into(), month, day) * DAY_SECONDS + i64::from(hour * 3600 + minute * 60 + second);
         Ok(Self { unix_seconds: local - i64::from(offset_seconds), nanos, offset_seconds })
     }
 }
@@ -256,9 +261,11 @@ impl Cursor<'_> {
             return 0;
         }
         self.rest = &rest[end..];
-        rest[..end.min(9)].bytes().chain(std::iter::repeat(b'0')).take(9).fold(0, |nanos, digit| {
-            nanos * 10 + u32::from(digit - b'0')
-        })
+        rest[..end.min(9)]
+            .bytes()
+            .chain(std::iter::repeat(b'0'))
+            .take(9)
+            .fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'))
     }
 
     /// `Z` or `±hh:mm`, which must end the text. Seconds east of UTC.

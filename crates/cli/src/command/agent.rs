@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use config::{AGENT_FLAGS, FlagKind, FlagSpec};
+
 use super::{Command, Run};
-use crate::flag::Flag;
+use crate::flag::{Flag, Kind};
 
 pub(super) const COMMANDS: &[Command] = &[Command::new(
     "agent",
@@ -23,4 +25,23 @@ pub(super) const COMMANDS: &[Command] = &[Command::new(
 .on_flag_error("==> error parsing flags: ")];
 
 /// The agent's flags, sorted by name.
-pub(super) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(Vec::new);
+pub(super) static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| AGENT_FLAGS.iter().map(flag).collect());
+
+fn flag(spec: &'static FlagSpec) -> Flag {
+    let kind = match spec.kind {
+        FlagKind::Bool => Kind::OptionalBool,
+        FlagKind::Int => Kind::OptionalInt,
+        // Durations stay text until the configuration is validated.
+        FlagKind::Text | FlagKind::Duration => Kind::OptionalText,
+        FlagKind::List => Kind::List,
+        FlagKind::Map => Kind::ColonMap,
+    };
+    let mut flag = Flag::new(spec.name, kind, spec.help);
+    flag.note = default_note(spec);
+    match spec.kind {
+        FlagKind::Duration => flag.hint("duration"),
+        FlagKind::Int => flag.hint("int"),
+        FlagKind::Map => flag.hint("key:value"),
+        _ => flag,
+    }
+}

@@ -8,13 +8,30 @@ use super::network::{Port, Ports};
 use crate::address::{self, Host};
 use crate::runtime::{Cidr, HttpConfig, ListenerAddress};
 
-/// The addresses of every client listener. DNS keeps unix sockets until the rules refuse them.
+/// The hosts and port of every client listener.
 pub(super) struct Listeners {
-    pub(super) dns: Vec<ListenerAddress>,
-    pub(super) http: Vec<ListenerAddress>,
-    pub(super) https: Vec<ListenerAddress>,
-    pub(super) grpc: Vec<ListenerAddress>,
-    pub(super) grpc_tls: Vec<ListenerAddress>,
+    pub(super) dns: Listener,
+    pub(super) http: Listener,
+    pub(super) https: Listener,
+    pub(super) grpc: Listener,
+    pub(super) grpc_tls: Listener,
+}
+
+/// Where one protocol listens; no hosts when it is disabled.
+pub(super) struct Listener {
+    pub(super) hosts: Vec<Host>,
+    pub(super) port: Port,
+}
+
+impl Listener {
+    /// The addresses to listen on. A port out of range has none; it is reported with the collected faults.
+    pub(super) fn addresses(&self) -> Vec<ListenerAddress> {
+        let address = |host: &Host| match host {
+            Host::Ip(ip) => self.port.enabled().map(|port| ListenerAddress::Tcp(SocketAddr::new(*ip, port))),
+            Host::Unix(path) => Some(ListenerAddress::Unix(PathBuf::from(path))),
+        };
+        self.hosts.iter().filter_map(address).collect()
+    }
 }
 
 impl Build<'_> {
@@ -28,35 +45,29 @@ impl Build<'_> {
         }
     }
 
-    fn listener(&mut self, key: &str, port: Port) -> Vec<ListenerAddress> {
-        let own = match address::expand(key, self.settings.text(key), self.env) {
+    fn listener(&mut self, key: &str, port: Port) -> Listener {
+        let mut hosts = match address::expand(key, self.settings.text(key), self.env) {
             Ok(hosts) => hosts,
             Err(message) => {
                 self.collect(key, message);
                 Vec::new()
             }
         };
-        if !port.is_enabled() {
-            return Vec::new();
-        }
-        let hosts = if own.is_empty() {
+        if hosts.is_empty() {
             // Faults of `client_addr` are collected where it is read itself.
-            address::expand("client_addr", self.settings.text("client_addr"), self.env).unwrap_or_default()
-        } else {
-            own
-        };
-        let listen = |host| match host {
-            // A port out of range is a collected fault; the address stands for none.
-            Host::Ip(ip) => port.enabled().map(|port| ListenerAddress::Tcp(SocketAddr::new(ip, port))),
-            Host::Unix(path) => Some(ListenerAddress::Unix(PathBuf::from(path))),
-        };
-        hosts.into_iter().filter_map(listen).collect()
+            let client = address::expand_ips("client_addr", self.settings.text("client_addr"), self.env);
+            hosts = client.unwrap_or_default().into_iter().map(Host::Ip).collect();
+        }
+        if !port.is_enabled() {
+            hosts.clear();
+        }
+        Listener { hosts, port }
     }
 
     pub(super) fn http(&self, listeners: &Listeners, ports: &Ports, allow_write_from: Vec<Cidr>) -> HttpConfig {
         HttpConfig {
-            addresses: listeners.http.clone(),
-            https_addresses: listeners.https.clone(),
+            addresses: listeners.http.addresses(),
+            https_addresses: listeners.https.addresses(),
             port: ports.http.enabled(),
             https_port: ports.https.enabled(),
             block_endpoints: self.settings.texts("http_config.block_endpoints").to_vec(),

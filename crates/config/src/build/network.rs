@@ -60,9 +60,8 @@ impl Build<'_> {
         let expose = (self.port("ports.expose_min_port").0, self.port("ports.expose_max_port").0);
         for (name, (min, max)) in [("proxy", proxy), ("sidecar", sidecar), ("expose", expose)] {
             if min > max {
-                let message = format!(
-                    "{name}_min_port must be less than {name}_max_port. To disable, set both to zero."
-                );
+                let message =
+                    format!("{name}_min_port must be less than {name}_max_port. To disable, set both to zero.");
                 return Err(self.invalid(&format!("ports.{name}_min_port"), message));
             }
         }
@@ -110,7 +109,8 @@ impl Build<'_> {
         };
         if client.is_empty() {
             self.warnings.push(
-                "client_addr is empty, client services (DNS, HTTP, HTTPS, GRPC) will not be listening for connections".to_owned(),
+                "client_addr is empty, client services (DNS, HTTP, HTTPS, GRPC) will not be listening for connections"
+                    .to_owned(),
             );
         }
         Ok(NetworkConfig {

@@ -101,7 +101,8 @@ impl Converter<'_> {
     pub(crate) fn service(&mut self, shape: &Shape) -> ServiceDefinition {
         let text = |path| shape.text(path).to_owned();
         let place = shape.place.as_ref();
-        let mut checks: Vec<ServiceCheck> = shape.shapes("checks").iter().map(|check| self.service_check(check)).collect();
+        let mut checks: Vec<ServiceCheck> =
+            shape.shapes("checks").iter().map(|check| self.service_check(check)).collect();
         if let Some(check) = shape.shape("check") {
             checks.push(self.service_check(check));
         }
@@ -138,7 +139,8 @@ impl Converter<'_> {
 
     fn weights(&mut self, shape: &Shape, name: &str) -> Weights {
         let Some(given) = shape.shape("weights") else { return Weights::default() };
-        let weights = Weights { passing: given.int("passing").unwrap_or(1), warning: given.int("warning").unwrap_or(1) };
+        let weights =
+            Weights { passing: given.int("passing").unwrap_or(1), warning: given.int("warning").unwrap_or(1) };
         let rule = if weights.passing <= 0 {
             "Passing must be greater than 0"
         } else if weights.warning < 0 {
@@ -183,7 +185,8 @@ impl Converter<'_> {
         if !socket_mode.is_empty() && u32::from_str_radix(&socket_mode, 8).is_err() {
             self.fault(shape.place.as_ref(), format!("local_bind_socket_mode: invalid mode: {socket_mode}"));
         }
-        let destination_type = if shape.has("destination_type") { text("destination_type") } else { "service".to_owned() };
+        let destination_type =
+            if shape.has("destination_type") { text("destination_type") } else { "service".to_owned() };
         Upstream {
             destination_type,
             destination_namespace: text("destination_namespace"),
@@ -229,7 +232,8 @@ fn tagged_addresses(shape: &Shape) -> BTreeMap<String, ServiceAddress> {
     shape
         .shape_map("tagged_addresses")
         .map(|(name, stanza)| {
-            let address = ServiceAddress { address: stanza.text("address").to_owned(), port: stanza.int("port").unwrap_or(0) };
+            let address =
+                ServiceAddress { address: stanza.text("address").to_owned(), port: stanza.int("port").unwrap_or(0) };
             (name.clone(), address)
         })
         .collect()

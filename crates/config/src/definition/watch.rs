@@ -304,7 +304,10 @@ mod tests {
         let table = [
             (r#"{"args":["x"]}"#, "Watch type must be specified"),
             (r#"{"type":"nope","args":["x"]}"#, "Unsupported watch type: nope"),
-            (r#"{"type":"connect_leaf","service":"a","args":["x"]}"#, "Watch type connect_leaf is not allowed in agent config"),
+            (
+                r#"{"type":"connect_leaf","service":"a","args":["x"]}"#,
+                "Watch type connect_leaf is not allowed in agent config",
+            ),
             (r#"{"type":"key","args":["x"]}"#, "Must specify a single key to watch"),
             (r#"{"type":"keyprefix","args":["x"]}"#, "Must specify a single prefix to watch"),
             (r#"{"type":"service","args":["x"]}"#, "Must specify a single service to watch"),
@@ -326,7 +329,8 @@ mod tests {
 
     #[test]
     fn a_http_handler_has_defaults() {
-        let watch = parse(r#"{"type":"nodes","handler_type":"http","http_handler_config":{"path":"http://x"}}"#).unwrap();
+        let watch =
+            parse(r#"{"type":"nodes","handler_type":"http","http_handler_config":{"path":"http://x"}}"#).unwrap();
         let expected = HttpHandler {
             path: "http://x".into(),
             method: "POST".into(),

@@ -101,8 +101,14 @@ impl<'a> Call<'a> {
 
     fn run(&self, args: &[Arg<'_>]) -> Result<Value, ExecError> {
         let wanted = match self.name {
-            "GetAllInterfaces" | "GetDefaultInterfaces" | "GetPrivateInterfaces" | "GetPublicInterfaces" | "GetPrivateIP"
-            | "GetPrivateIPs" | "GetPublicIP" | "GetPublicIPs" => 0,
+            "GetAllInterfaces"
+            | "GetDefaultInterfaces"
+            | "GetPrivateInterfaces"
+            | "GetPublicInterfaces"
+            | "GetPrivateIP"
+            | "GetPrivateIPs"
+            | "GetPublicIP"
+            | "GetPublicIPs" => 0,
             "GetInterfaceIP" | "GetInterfaceIPs" => 1,
             "sort" | "limit" | "offset" | "unique" | "attr" | "Attr" => 2,
             _ => 3,
@@ -168,7 +174,8 @@ impl<'a> Call<'a> {
     fn source(&self) -> Result<Value, ExecError> {
         let all = Addr::all(self.env);
         let list = |list: Vec<Addr>| Ok(Value::List(list));
-        let first_ip = |list: Vec<Addr>| Ok(Value::Text(list.first().map(|addr| addr.ip.to_string()).unwrap_or_default()));
+        let first_ip =
+            |list: Vec<Addr>| Ok(Value::Text(list.first().map(|addr| addr.ip.to_string()).unwrap_or_default()));
         match self.name {
             "GetAllInterfaces" => list(all),
             "GetDefaultInterfaces" => list(all.into_iter().filter(|addr| addr.is_default).collect()),
@@ -269,7 +276,11 @@ impl<'a> Call<'a> {
 
     fn math(&self, operation: &str, value: &str, list: &[Addr]) -> Result<Value, ExecError> {
         let Ok(number) = value.parse::<i128>() else {
-            return self.failed(format!("unable to convert {} to int for operation {}", go_quote(value), go_quote(operation)));
+            return self.failed(format!(
+                "unable to convert {} to int for operation {}",
+                go_quote(value),
+                go_quote(operation)
+            ));
         };
         if !value.starts_with(['+', '-']) {
             return self.failed(format!("sign missing for operation {}: {}", go_quote(operation), go_quote(value)));
@@ -310,7 +321,8 @@ impl Selector {
     fn parse(function: &str, selector: &str, parameter: &str) -> Result<Selector, String> {
         let parts = || parameter.split('|').map(str::trim);
         let regex = |what: &str| {
-            compile(parameter).map_err(|error| format!("Unable to compile {what} regexp {}: {error}", go_quote(parameter)))
+            compile(parameter)
+                .map_err(|error| format!("Unable to compile {what} regexp {}: {error}", go_quote(parameter)))
         };
         match selector.to_lowercase().as_str() {
             "address" => regex("address").map(Selector::Address),
@@ -331,7 +343,8 @@ impl Selector {
                 }
             }
             "network" => {
-                let parse = |text| Network::parse(text).ok_or_else(|| format!("unable to parse network {}", go_quote(text)));
+                let parse =
+                    |text| Network::parse(text).ok_or_else(|| format!("unable to parse network {}", go_quote(text)));
                 parts().map(parse).collect::<Result<_, _>>().map(Selector::Networks)
             }
             "rfc" | "rfcs" => {

@@ -34,7 +34,8 @@ impl Network {
                 (address, width(address))
             }
         };
-        (bits <= width(address)).then(|| Network { base: from_bits(to_bits(address) & mask(address, bits), address), prefix_bits: bits })
+        (bits <= width(address))
+            .then(|| Network { base: from_bits(to_bits(address) & mask(address, bits), address), prefix_bits: bits })
     }
 
     pub(crate) fn contains(self, address: IpAddr) -> bool {
@@ -82,7 +83,11 @@ impl Addr {
 
     /// The address with its network, as the reference prints it: the prefix only where it is not the whole address.
     pub(crate) fn show(&self) -> String {
-        if self.prefix_bits == width(self.ip) { self.ip.to_string() } else { format!("{}/{}", self.ip, self.prefix_bits) }
+        if self.prefix_bits == width(self.ip) {
+            self.ip.to_string()
+        } else {
+            format!("{}/{}", self.ip, self.prefix_bits)
+        }
     }
 
     /// A named attribute; `None` for a name that does not exist.

@@ -160,7 +160,11 @@ impl Lexer<'_> {
         loop {
             let command = self.command()?;
             if command.operands.is_empty() {
-                return self.fail(if commands.is_empty() { "missing value for command" } else { "missing value for pipeline" });
+                return self.fail(if commands.is_empty() {
+                    "missing value for command"
+                } else {
+                    "missing value for pipeline"
+                });
             }
             commands.push(command);
             self.blanks();
@@ -188,7 +192,9 @@ impl Lexer<'_> {
             None => return self.fail("unclosed action"),
             Some('"') => OperandValue::Text(self.quoted()?),
             Some('`') => {
-                let Some(length) = self.rest()[1..].find('`') else { return self.fail("unterminated raw quoted string") };
+                let Some(length) = self.rest()[1..].find('`') else {
+                    return self.fail("unterminated raw quoted string");
+                };
                 let text = self.rest()[1..=length].to_owned();
                 self.at += length + 2;
                 OperandValue::Text(text)
@@ -205,9 +211,13 @@ impl Lexer<'_> {
                 self.parens -= 1;
                 OperandValue::Pipeline(inner)
             }
-            Some(first) if first.is_ascii_digit() || first == '-' || first == '+' => OperandValue::Number(self.number()?),
+            Some(first) if first.is_ascii_digit() || first == '-' || first == '+' => {
+                OperandValue::Number(self.number()?)
+            }
             Some(first) if first.is_alphabetic() || first == '_' => OperandValue::Function(self.function()?),
-            Some(other) => return self.fail(format!("unexpected {} in operand", wire::quote::go_quote(&other.to_string()))),
+            Some(other) => {
+                return self.fail(format!("unexpected {} in operand", wire::quote::go_quote(&other.to_string())));
+            }
         };
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         Ok(Operand {
@@ -253,7 +263,8 @@ impl Lexer<'_> {
     }
 
     fn function(&mut self) -> Result<String, String> {
-        const CONTROL: &[&str] = &["if", "else", "end", "range", "with", "define", "template", "block", "break", "continue"];
+        const CONTROL: &[&str] =
+            &["if", "else", "end", "range", "with", "define", "template", "block", "break", "continue"];
         let rest = self.rest();
         let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let name = rest[..length].to_owned();

@@ -6,8 +6,8 @@ use super::definition::{
 use super::{Key, Kind, Preset, duration, flag, float, int, opaque, shape, shapes, text, text_map, texts};
 use crate::capability::Capability::{
     Acl, Audit, AutoConfig, AutoEncrypt, AutoReload, Autopilot, Boltdb, Cache, Client, Cloud, ConfigEntries, Connect,
-    Core, Dns, Enterprise, Federation, Fixed, Gossip, GossipEncryption, Grpc, Https, Peering, ReadReplica, Rpc, Segments,
-    Services, SnapshotAgent, Syslog, Telemetry, Ui, WanTranslation, Watches,
+    Core, Dns, Enterprise, Federation, Fixed, Gossip, GossipEncryption, Grpc, Https, Peering, ReadReplica, Rpc,
+    Segments, Services, SnapshotAgent, Syslog, Telemetry, Ui, WanTranslation, Watches,
 };
 
 const fn bool_(value: bool) -> Preset {
@@ -42,7 +42,7 @@ pub static AGENT_KEYS: &[Key] = &[
     text("acl.tokens.agent", Acl).secret().reloads(),
     text("acl.tokens.default", Acl).secret().reloads(),
     text("acl.tokens.replication", Acl).secret().reloads(),
-    shapes("acl.tokens.managed_service_provider", MANAGED_PROVIDER_KEYS, Enterprise).secret(),
+    shapes("acl.tokens.managed_service_provider", &MANAGED_PROVIDER_KEYS, Enterprise).secret(),
     // Addresses.
     text("addresses.dns", Dns).idle(),
     text("addresses.http", Core),
@@ -58,7 +58,7 @@ pub static AGENT_KEYS: &[Key] = &[
     duration("advertise_reconnect_timeout", Client),
     text("alt_domain", Dns),
     // Audit log.
-    shape("audit", AUDIT_KEYS, Audit),
+    shape("audit", &AUDIT_KEYS, Audit),
     // Automatic configuration.
     flag("auto_config.enabled", AutoConfig).or(bool_(false)),
     text("auto_config.intro_token", AutoConfig).secret(),
@@ -102,12 +102,12 @@ pub static AGENT_KEYS: &[Key] = &[
     int("bootstrap_expect", Core).or(num(0)),
     int("cache.entry_fetch_max_burst", Cache).or(num(2)).reloads(),
     float("cache.entry_fetch_rate", Cache).or(Preset::Float(f64::MAX)).reloads(),
-    shape("check", CHECK_KEYS, Services).reloads(),
-    shapes("checks", CHECK_KEYS, Services).reloads(),
+    shape("check", &CHECK_KEYS, Services).reloads(),
+    shapes("checks", &CHECK_KEYS, Services).reloads(),
     int("check_output_max_size", Services).or(num(4096)),
     duration("check_update_interval", Services).or(str_("5m")),
     text("client_addr", Core).or(str_("127.0.0.1")),
-    shape("cloud", CLOUD_KEYS, Cloud),
+    shape("cloud", &CLOUD_KEYS, Cloud),
     Key::new("config_entries.bootstrap", Kind::Opaques, ConfigEntries).reloads(),
     // Service mesh.
     flag("connect.enabled", Connect).or(bool_(true)).idle(),
@@ -141,7 +141,7 @@ pub static AGENT_KEYS: &[Key] = &[
     text_map("dns_config.service_ttl", Dns).reloads(),
     int("dns_config.udp_answer_limit", Dns).or(num(3)).reloads(),
     flag("dns_config.enable_additional_node_meta_txt", Dns).or(bool_(true)).reloads(),
-    shape("dns_config.soa", SOA_KEYS, Dns).reloads(),
+    shape("dns_config.soa", &SOA_KEYS, Dns).reloads(),
     flag("dns_config.use_cache", Dns).or(bool_(false)).reloads(),
     duration("dns_config.cache_max_age", Dns).or(str_("0s")).reloads(),
     flag("dns_config.prefer_namespace", Enterprise),
@@ -224,7 +224,7 @@ pub static AGENT_KEYS: &[Key] = &[
     duration("primary_gateways_interval", Federation).or(str_("30s")),
     int("protocol", Gossip).or(num(2)),
     // Raft.
-    shape("raft_boltdb", RAFT_BOLTDB_KEYS, Boltdb).idle(),
+    shape("raft_boltdb", &RAFT_BOLTDB_KEYS, Boltdb).idle(),
     int("raft_protocol", Core).or(num(3)),
     int("raft_snapshot_threshold", Core).or(num(16384)).reloads(),
     duration("raft_snapshot_interval", Core).or(str_("30s")).reloads(),
@@ -243,15 +243,15 @@ pub static AGENT_KEYS: &[Key] = &[
     flag("rpc.enable_streaming", Rpc),
     text("segment", Segments),
     int("segment_limit", Segments).or(num(64)),
-    shapes("segments", SEGMENT_KEYS, Segments),
+    shapes("segments", &SEGMENT_KEYS, Segments),
     text("serf_lan", Gossip),
     text("serf_wan", Federation),
     texts("serf_lan_allowed_cidrs", Gossip),
     texts("serf_wan_allowed_cidrs", Federation),
     flag("server", Core).or(bool_(false)).dev(bool_(true)),
     text("server_name", Rpc),
-    shape("service", SERVICE_KEYS, Services).reloads(),
-    shapes("services", SERVICE_KEYS, Services).reloads(),
+    shape("service", &SERVICE_KEYS, Services).reloads(),
+    shapes("services", &SERVICE_KEYS, Services).reloads(),
     duration("session_ttl_min", Core).or(str_("0s")),
     flag("skip_leave_on_interrupt", Core),
     opaque("snapshot_agent", SnapshotAgent).idle(),
@@ -333,7 +333,7 @@ pub static AGENT_KEYS: &[Key] = &[
     texts("ui_config.metrics_provider_files", Ui).reloads(),
     text("ui_config.metrics_provider_options_json", Ui).reloads(),
     text("ui_config.metrics_proxy.base_url", Ui).reloads(),
-    shapes("ui_config.metrics_proxy.add_headers", HEADER_KEYS, Ui).reloads(),
+    shapes("ui_config.metrics_proxy.add_headers", &HEADER_KEYS, Ui).reloads(),
     texts("ui_config.metrics_proxy.path_allowlist", Ui).reloads(),
     text_map("ui_config.dashboard_url_templates", Ui).reloads(),
     text("unix_sockets.user", Core),
@@ -387,7 +387,7 @@ pub static AGENT_KEYS: &[Key] = &[
     text("version", Fixed).idle(),
     text("version_prerelease", Fixed).idle(),
     text("version_metadata", Fixed).idle(),
-    shape("build_date", &[], Fixed).idle(),
+    shape("build_date", &NO_KEYS, Fixed).idle(),
 ];
 
 static RAFT_BOLTDB_KEYS: &[Key] = &[flag("NoFreelistSync", Boltdb).or(bool_(false))];
@@ -400,3 +400,6 @@ static CLOUD_KEYS: &[Key] = &[
     text("auth_url", Cloud),
     text("scada_address", Cloud),
 ];
+
+/// The reference takes a date here only as an object it cannot fill.
+static NO_KEYS: &[Key] = &[];

@@ -10,25 +10,24 @@ pub static SERVICE_KEYS: &[Key] = &[
     text("name", Services),
     texts("tags", Services),
     text("address", Services),
-    Key::new("tagged_addresses", Kind::ShapeMap(TAGGED_ADDRESS_KEYS), Services),
+    Key::new("tagged_addresses", Kind::ShapeMap(&TAGGED_ADDRESS_KEYS), Services),
     text_map("meta", Services),
     int("port", Services),
     text("socket_path", Services),
-    shape("check", CHECK_KEYS, Services),
-    shapes("checks", CHECK_KEYS, Services),
+    shape("check", &CHECK_KEYS, Services),
+    shapes("checks", &CHECK_KEYS, Services),
     text("token", Services).secret(),
-    shape("weights", WEIGHTS_KEYS, Services),
+    shape("weights", &WEIGHTS_KEYS, Services),
     flag("enable_tag_override", Services),
-    shape("proxy", PROXY_KEYS, Services),
-    shape("connect", CONNECT_KEYS, Services),
+    shape("proxy", &PROXY_KEYS, Services),
+    shape("connect", &CONNECT_KEYS, Services),
 ];
 
 static TAGGED_ADDRESS_KEYS: &[Key] = &[text("address", Services), int("port", Services)];
 
 static WEIGHTS_KEYS: &[Key] = &[int("passing", Services), int("warning", Services)];
 
-static CONNECT_KEYS: &[Key] =
-    &[flag("native", Services), shape("sidecar_service", SERVICE_KEYS, Services)];
+static CONNECT_KEYS: &[Key] = &[flag("native", Services), shape("sidecar_service", &SERVICE_KEYS, Services)];
 
 static MESH_GATEWAY_KEYS: &[Key] = &[text("mode", Services)];
 
@@ -39,15 +38,14 @@ static PROXY_KEYS: &[Key] = &[
     int("local_service_port", Services),
     text("local_service_socket_path", Services),
     text("mode", Services),
-    shape("transparent_proxy", TRANSPARENT_PROXY_KEYS, Services),
+    shape("transparent_proxy", &TRANSPARENT_PROXY_KEYS, Services),
     opaque("config", Services),
-    shapes("upstreams", UPSTREAM_KEYS, Services),
-    shape("mesh_gateway", MESH_GATEWAY_KEYS, Services),
-    shape("expose", EXPOSE_KEYS, Services),
+    shapes("upstreams", &UPSTREAM_KEYS, Services),
+    shape("mesh_gateway", &MESH_GATEWAY_KEYS, Services),
+    shape("expose", &EXPOSE_KEYS, Services),
 ];
 
-static TRANSPARENT_PROXY_KEYS: &[Key] =
-    &[int("outbound_listener_port", Services), flag("dialed_directly", Services)];
+static TRANSPARENT_PROXY_KEYS: &[Key] = &[int("outbound_listener_port", Services), flag("dialed_directly", Services)];
 
 static UPSTREAM_KEYS: &[Key] = &[
     text("destination_type", Services),
@@ -61,10 +59,11 @@ static UPSTREAM_KEYS: &[Key] = &[
     text("local_bind_socket_path", Services),
     text("local_bind_socket_mode", Services),
     opaque("config", Services),
-    shape("mesh_gateway", MESH_GATEWAY_KEYS, Services),
+    shape("mesh_gateway", &MESH_GATEWAY_KEYS, Services),
 ];
 
-static EXPOSE_KEYS: &[Key] = &[flag("checks", Services), shapes("paths", EXPOSE_PATH_KEYS, Services), int("port", Services)];
+static EXPOSE_KEYS: &[Key] =
+    &[flag("checks", Services), shapes("paths", &EXPOSE_PATH_KEYS, Services), int("port", Services)];
 
 static EXPOSE_PATH_KEYS: &[Key] = &[
     int("listener_port", Services),
@@ -131,7 +130,7 @@ pub(super) static MANAGED_PROVIDER_KEYS: &[Key] =
     &[text("accessor_id", Enterprise), text("secret_id", Enterprise).secret()];
 
 pub(super) static AUDIT_KEYS: &[Key] =
-    &[flag("enabled", Audit), Key::new("sink", Kind::ShapeMap(AUDIT_SINK_KEYS), Audit)];
+    &[flag("enabled", Audit), Key::new("sink", Kind::ShapeMap(&AUDIT_SINK_KEYS), Audit)];
 
 static AUDIT_SINK_KEYS: &[Key] = &[
     text("type", Audit),

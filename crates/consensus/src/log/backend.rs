@@ -22,7 +22,8 @@ pub(crate) enum MetaKey {
 /// A set of changes that is stored as a whole or not at all. Removals come first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
-    pub(crate) remove: Vec<Range<u64>>,
+    /// Empty when nothing is removed.
+    pub(crate) remove: Range<u64>,
     pub(crate) put: Vec<(u64, Vec<u8>)>,
     pub(crate) meta: Vec<(MetaKey, Vec<u8>)>,
 }
@@ -44,6 +45,13 @@ pub(crate) trait LogBackend: Send + Sync + 'static {
     /// Makes every earlier write survive a power cut. After an error nothing is known about those writes, so the
     /// caller must not write again.
     fn sync(&self) -> io::Result<()>;
+
+    /// Gives back the space of entries below this index, which nobody reads any more, as far as that is cheap; they
+    /// are removed one by one besides. May be called from any thread and take long.
+    fn reclaim(&self, below: u64) -> io::Result<()> {
+        let _ = below;
+        Ok(())
+    }
 
     /// Visits the stored values in `range`.
     fn read(&self, range: Range<u64>, visit: &mut Visit<'_>) -> io::Result<()>;

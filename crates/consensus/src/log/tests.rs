@@ -76,7 +76,7 @@ fn outcomes_are_reported_in_order() {
     let (sender, reported) = mpsc::channel();
     for index in 1..200 {
         let sender = sender.clone();
-        log.append(records(index..index + 1), Box::new(move |_| drop(sender.send(index)))).unwrap();
+        log.append(records(index..index + 1), Box::new(move |_| sender.send(index).unwrap())).unwrap();
     }
     drop(sender);
     assert!(reported.iter().eq(1..200));

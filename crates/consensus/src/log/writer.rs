@@ -93,7 +93,9 @@ impl Writer {
                     group.done.push(done);
                 }
                 Op::Purge { upto, done } => {
+                    // Synced, because the space of the entries may be given back at once.
                     group.batch.meta.push((MetaKey::Purged, upto.encode()));
+                    group.sync = true;
                     self.extend_purge(upto.index);
                     group.done.push(done);
                 }
@@ -155,7 +157,7 @@ impl Writer {
         // The mark goes first: a power cut between the two must not make the missing entries look lost.
         self.shared.durable.fetch_min(after, Ordering::AcqRel);
         self.backend.set_mark(after)?;
-        self.backend.write(Batch { remove: vec![after + 1..self.last_stored + 1], ..Batch::default() })?;
+        self.backend.write(Batch { remove: after + 1..self.last_stored + 1, ..Batch::default() })?;
         self.backend.sync()?;
         self.last_stored = after;
         Ok(())
@@ -175,7 +177,7 @@ impl Writer {
         let end = self.purging.end.min(self.purging.start + PURGE_STEP_ENTRIES);
         let step = std::mem::replace(&mut self.purging.start, end)..end;
         // Not synced: entries that reappear after a power cut lie behind the purge mark and are purged again.
-        let removed = self.guarded(|writer| writer.backend.write(Batch { remove: vec![step], ..Batch::default() }));
+        let removed = self.guarded(|writer| writer.backend.write(Batch { remove: step, ..Batch::default() }));
         if removed.is_err() {
             self.purging.start = self.purging.end;
         }

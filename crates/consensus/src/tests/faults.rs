@@ -93,16 +93,17 @@ async fn acknowledged_commands_survive_a_power_cut() {
 fn acknowledged_commands_survive_an_end_without_shutdown() {
     let disk = FaultBackend::default();
     let runtime = Runtime::new().unwrap();
-    runtime.block_on(async {
+    let consensus = runtime.block_on(async {
         let consensus = start(&disk, &Ledger::default()).await.unwrap();
         lead(&consensus).await;
         for number in 0..50 {
             consensus.propose(command(number)).await.unwrap();
         }
-        // Still held when the runtime goes away under it.
-        std::mem::forget(consensus.leadership());
+        consensus
     });
+    // The tasks end wherever they are, then the log does.
     drop(runtime);
+    drop(consensus);
 
     let ledger = Ledger::default();
     Runtime::new().unwrap().block_on(async {

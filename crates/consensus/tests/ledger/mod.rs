@@ -1,6 +1,6 @@
 //! A state machine that remembers every command, for the tests of this crate.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,9 +16,12 @@ pub const POISON: &[u8] = b"poison";
 /// The list of applied commands, with the index of each. Clones share it.
 #[derive(Clone, Default)]
 pub struct Ledger {
-    commands: Arc<Mutex<Vec<(u64, Vec<u8>)>>>,
+    entries: Arc<Mutex<Vec<Entry>>>,
     gate: Gate,
 }
+
+/// Index and command.
+type Entry = (u64, Vec<u8>);
 
 /// Holds up the writing of snapshots while it is shut.
 #[derive(Clone, Default)]
@@ -60,11 +63,11 @@ impl Gate {
 
 impl Ledger {
     pub fn commands(&self) -> Vec<Vec<u8>> {
-        lock(&self.commands).iter().map(|(_, command)| command.clone()).collect()
+        lock(&self.entries).iter().map(|(_, command)| command.clone()).collect()
     }
 
     pub fn indexes(&self) -> Vec<u64> {
-        lock(&self.commands).iter().map(|(index, _)| *index).collect()
+        lock(&self.entries).iter().map(|(index, _)| *index).collect()
     }
 
     pub fn gate(&self) -> &Gate {
@@ -79,15 +82,15 @@ impl StateMachine for Ledger {
 
     fn apply(&mut self, index: u64, _term: u64, command: &[u8]) -> (u64, usize) {
         assert_ne!(command, POISON, "poisoned");
-        let mut commands = lock(&self.commands);
-        commands.push((index, command.to_vec()));
-        (index, commands.len())
+        let mut entries = lock(&self.entries);
+        entries.push((index, command.to_vec()));
+        (index, entries.len())
     }
 
     fn flush(&mut self) {}
 
     fn snapshot(&self) -> Page {
-        Page { commands: lock(&self.commands).clone(), gate: self.gate.clone() }
+        Page { entries: lock(&self.entries).clone(), gate: self.gate.clone() }
     }
 
     fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()> {
@@ -99,7 +102,7 @@ impl StateMachine for Ledger {
             from.take(len).read_to_end(&mut command)?;
             restored.push((index, command));
         }
-        *lock(&self.commands) = restored;
+        *lock(&self.entries) = restored;
         Ok(())
     }
 }
@@ -111,15 +114,15 @@ fn read_number(from: &mut dyn io::Read) -> io::Result<u64> {
 }
 
 pub struct Page {
-    commands: Vec<(u64, Vec<u8>)>,
+    entries: Vec<Entry>,
     gate: Gate,
 }
 
 impl Snapshot for Page {
     fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
         self.gate.pass();
-        out.write_all(&(self.commands.len() as u64).to_le_bytes())?;
-        for (index, command) in &self.commands {
+        out.write_all(&(self.entries.len() as u64).to_le_bytes())?;
+        for (index, command) in &self.entries {
             out.write_all(&index.to_le_bytes())?;
             out.write_all(&(command.len() as u64).to_le_bytes())?;
             out.write_all(command)?;
@@ -141,12 +144,12 @@ pub fn config(storage: Storage) -> Config {
 /// Bootstraps a server without state and waits until it leads.
 pub async fn lead(consensus: &Consensus<Ledger>) {
     if consensus.pristine() {
-        consensus.bootstrap(&[(ME, ADDRESS.to_owned())]).await.expect("bootstrap");
+        consensus.bootstrap(&[(ME, ADDRESS.to_owned())]).await.unwrap();
     }
     reach(consensus, State::Leader).await;
-    consensus.read_barrier().await.expect("read barrier");
+    consensus.read_barrier().await.unwrap();
 }
 
 pub async fn reach(consensus: &Consensus<Ledger>, state: State) {
-    consensus.leadership().wait_for(|now| now.state == state).await.expect("leadership");
+    consensus.leadership().wait_for(|now| now.state == state).await.unwrap();
 }

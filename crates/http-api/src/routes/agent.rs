@@ -43,7 +43,8 @@ pub(crate) async fn monitor(call: &mut Call) -> Answer {
         let piece = next_lines(&mut lines).await?;
         Some((Ok(piece), lines))
     });
-    let mut reply = Reply::bytes(StatusCode::OK, Some(HeaderValue::from_static("text/plain; charset=utf-8")), Bytes::new());
+    let mut reply =
+        Reply::bytes(StatusCode::OK, Some(HeaderValue::from_static("text/plain; charset=utf-8")), Bytes::new());
     reply.body = Body::Stream(Box::pin(pieces.take_until(stopping.cancelled_owned())), None);
     Ok(reply)
 }

@@ -7,8 +7,8 @@ use types::service::{
     ConfigMap, ExposeConfig, ExposePath, MeshGatewayConfig, PeeringServiceMeta, TransparentProxyConfig,
 };
 use types::{
-    ConnectProxyConfig, HealthCheck, HealthCheckDefinition, NodeService, RegisterRequest, ServiceAddress, ServiceConnect, Upstream,
-    Weights,
+    ConnectProxyConfig, HealthCheck, HealthCheckDefinition, NodeService, RegisterRequest, ServiceAddress,
+    ServiceConnect, Upstream, Weights,
 };
 use wire::json::{self, JsonError, Unknown};
 

@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use types::method::{
-    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices, CatalogRegister,
-    CatalogServiceNodes, DatacenterRequest, NodeRequest, ServiceRequest,
+    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices,
+    CatalogRegister, CatalogServiceNodes, DatacenterRequest, NodeRequest, ServiceRequest,
 };
 use types::{DeregisterRequest, Node, NodeService, NodeServices, QuerySource};
 
@@ -93,7 +93,8 @@ pub(super) fn service_request(call: &Call, service: String) -> ServiceRequest {
 
 /// Refuses what instances cannot be asked for yet.
 pub(super) fn refuse_missing_features(call: &Call) -> Result<(), Failure> {
-    let not_there = |feature: &str| Err(Failure::new(StatusCode::NOT_IMPLEMENTED, format!("{feature} is not there yet")));
+    let not_there =
+        |feature: &str| Err(Failure::new(StatusCode::NOT_IMPLEMENTED, format!("{feature} is not there yet")));
     if call.query.has("merge-central-config") {
         return not_there("merging of central configuration");
     }
@@ -112,7 +113,7 @@ pub(crate) async fn service(call: &mut Call) -> Answer {
     let request = service_request(call, service);
     let request = |options| ServiceRequest { options, ..request.clone() };
     let (instances, metadata) = discover::<CatalogServiceNodes, _>(call, options, true, request).await?;
-    let view = List(&instances, |instance| InstanceView::from(instance));
+    let view = List(&instances, InstanceView::from);
     Ok(Reply::json(&view, call.pretty())?.with_metadata(&metadata))
 }
 

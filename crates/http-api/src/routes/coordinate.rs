@@ -35,11 +35,7 @@ pub(crate) async fn datacenters(call: &mut Call) -> Answer {
     let maps = call.door.agent.call::<CoordinateListDatacenters>(()).await?;
     let views: Vec<_> = maps
         .iter()
-        .map(|map| DatacenterView {
-            datacenter: &map.datacenter,
-            area_id: &map.area_id,
-            coordinates: &map.coordinates,
-        })
+        .map(|map| DatacenterView { datacenter: &map.datacenter, area_id: &map.area_id, coordinates: &map.coordinates })
         .collect();
     Reply::json(&views, call.pretty())
 }

@@ -82,7 +82,7 @@ pub(crate) async fn service(call: &mut Call) -> Answer {
     if passing {
         instances.retain(|instance| instance.checks.iter().all(|check| check.status == CheckStatus::Passing.as_str()));
     }
-    let view = List(&instances, |instance| HealthView::from(instance));
+    let view = List(&instances, HealthView::from);
     Ok(Reply::json(&view, call.pretty())?.with_metadata(&metadata))
 }
 

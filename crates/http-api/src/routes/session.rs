@@ -36,8 +36,7 @@ pub(crate) async fn create(call: &mut Call) -> Answer {
         _ => CreateBody::default(),
     };
     let session = body.into_session(&call.door.agent.identity().node_name)?;
-    let request =
-        SessionRequest { datacenter: call.datacenter(), op: SessionOp::Create, session, token: call.token() };
+    let request = SessionRequest { datacenter: call.datacenter(), op: SessionOp::Create, session, token: call.token() };
     let id = call.door.agent.call::<SessionApply>(request).await?;
     Reply::json(&serde_json::json!({ "ID": id }), call.pretty())
 }
@@ -118,7 +117,9 @@ struct CreateBody {
 impl CreateBody {
     fn into_session(self, agents_node: &str) -> Result<Session, Failure> {
         let lock_delay = match self.lock_delay {
-            Some(LockDelay(delay)) if delay.0 < SMALLEST_NANOSECONDS => GoDuration(delay.0.saturating_mul(1_000_000_000)),
+            Some(LockDelay(delay)) if delay.0 < SMALLEST_NANOSECONDS => {
+                GoDuration(delay.0.saturating_mul(1_000_000_000))
+            }
             Some(LockDelay(delay)) => delay,
             None => DEFAULT_LOCK_DELAY,
         };
@@ -233,7 +234,11 @@ mod tests {
         ];
         for (body, node_checks, checks) in cases {
             let session = session(body);
-            assert_eq!((&session.node_checks[..], &session.checks[..]), (strings(node_checks).as_slice(), strings(checks).as_slice()), "{body}");
+            assert_eq!(
+                (&session.node_checks[..], &session.checks[..]),
+                (strings(node_checks).as_slice(), strings(checks).as_slice()),
+                "{body}"
+            );
         }
     }
 

@@ -57,7 +57,8 @@ pub(crate) async fn restore(call: &mut Call) -> Answer {
 
 /// The body in a file without a name, rewound.
 async fn spool(call: &mut Call) -> Result<std::fs::File, Failure> {
-    let failed = |error: io::Error| Failure::internal(format!("failed to create temp file for incoming snapshot: {error}"));
+    let failed =
+        |error: io::Error| Failure::internal(format!("failed to create temp file for incoming snapshot: {error}"));
     let file = tempfile::tempfile().map_err(failed)?;
     let mut writer = Some(file);
     while let Some(piece) = call.next_piece().await? {

@@ -99,11 +99,8 @@ fn answer(call: &Call, response: &TxnResponse, meta: Option<&QueryMeta>) -> Answ
         backend: 0,
         results_filtered_by_acls: meta.filtered_by_acls,
     });
-    let body = Response {
-        results: (!failed).then_some(&response.results),
-        errors: failed.then_some(&response.errors),
-        meta,
-    };
+    let body =
+        Response { results: (!failed).then_some(&response.results), errors: failed.then_some(&response.errors), meta };
     let status = if failed { StatusCode::CONFLICT } else { StatusCode::OK };
     Ok(Reply::json(&body, call.pretty())?.with_status(status))
 }

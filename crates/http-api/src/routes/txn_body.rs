@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use types::txn::{TxnCheckOp, TxnKvOp, TxnNodeOp, TxnServiceOp};
 use types::{
-    ConnectProxyConfig, DirEntry, GoDuration, HealthCheck, HealthCheckDefinition, Key, KvOp, Node, NodeService, TxnOp, Weights,
+    ConnectProxyConfig, DirEntry, GoDuration, HealthCheck, HealthCheckDefinition, Key, KvOp, Node, NodeService, TxnOp,
+    Weights,
 };
 use wire::json::{self, JsonError, Unknown};
 
@@ -83,7 +84,6 @@ struct Operation {
     #[serde(rename = "Check")]
     check: Option<CheckOperation>,
 }
-
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename = "KVTxnOp", rename_all = "PascalCase")]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 use types::{
-    CheckServiceNode, ConnectProxyConfig, HealthCheck, HealthCheckDefinition, Node, NodeService, ServiceAddress, ServiceConnect,
-    ServiceNode, Weights,
+    CheckServiceNode, ConnectProxyConfig, HealthCheck, HealthCheckDefinition, Node, NodeService, ServiceAddress,
+    ServiceConnect, ServiceNode, Weights,
 };
 
 type Strings = BTreeMap<String, String>;
@@ -223,7 +223,13 @@ mod tests {
     use super::*;
 
     fn service() -> NodeService {
-        NodeService { id: "web1".into(), service: "web".into(), tags: vec!["a".into()], port: 80, ..NodeService::default() }
+        NodeService {
+            id: "web1".into(),
+            service: "web".into(),
+            tags: vec!["a".into()],
+            port: 80,
+            ..NodeService::default()
+        }
     }
 
     #[test]

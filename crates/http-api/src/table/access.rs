@@ -1,6 +1,8 @@
 //! Access control.
 
-use super::{Action, Answers, BLOCKING, DC, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells, parameter, run};
+use super::{
+    Action, Answers, BLOCKING, DC, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells, parameter, run,
+};
 use crate::routes::acl;
 
 const EXPANDED: &[Parameter] = &[parameter("expanded", Kind::Flag, "Include the policies and roles a token reaches.")];

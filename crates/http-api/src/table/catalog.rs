@@ -1,8 +1,8 @@
 //! The catalog, health, prepared queries.
 
 use super::{
-    Action, BLOCKING, CACHED, DC, FILTER, Kind, MODES, NEAR, NODE_META, Operation, Parameter, RequestBody, Route, TAG, Tells,
-    When, parameter, run,
+    Action, BLOCKING, CACHED, DC, FILTER, Kind, MODES, NEAR, NODE_META, Operation, Parameter, RequestBody, Route, TAG,
+    Tells, When, parameter, run,
 };
 use crate::routes::{catalog, health};
 

@@ -1,7 +1,8 @@
 //! The cluster: status, snapshots, operations, the UI's own reads, federation.
 
 use super::{
-    Action, Answers, BLOCKING, CAS, DC, FILTER, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells, parameter, run,
+    Action, Answers, BLOCKING, CAS, DC, FILTER, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells,
+    parameter, run,
 };
 use crate::routes::{operator, snapshot, status};
 
@@ -26,7 +27,6 @@ const fn ui_list(does: &'static str) -> Operation {
     Operation::get(does, UI_BACKEND).with(&[FILTER, PEER, DC, BLOCKING, MODES]).telling(Tells::All)
 }
 
-
 const fn key_change(operation: Operation) -> Operation {
     operation.with(&[KEYRING]).taking(RequestBody::Json).answering(Answers::Empty)
 }
@@ -36,10 +36,7 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/status/leader",
         &[Operation::get("Address of the leader; empty without one.", run!(status::leader)).with(&[DC])],
     ),
-    Route::exact(
-        "/v1/status/peers",
-        &[Operation::get("Addresses of all servers.", run!(status::peers)).with(&[DC])],
-    ),
+    Route::exact("/v1/status/peers", &[Operation::get("Addresses of all servers.", run!(status::peers)).with(&[DC])]),
     Route::exact(
         "/v1/snapshot",
         &[
@@ -59,9 +56,12 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::exact(
         "/v1/operator/raft/peer",
-        &[Operation::delete("Remove a server from the Raft configuration.", Action::Later("the removal of Raft peers"))
-            .with(&[PEER_TO_REMOVE, DC])
-            .answering(Answers::Empty)],
+        &[Operation::delete(
+            "Remove a server from the Raft configuration.",
+            Action::Later("the removal of Raft peers"),
+        )
+        .with(&[PEER_TO_REMOVE, DC])
+        .answering(Answers::Empty)],
     ),
     Route::exact(
         "/v1/operator/keyring",

@@ -61,10 +61,7 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/agent/leave",
         &[Operation::put("Leave the cluster and stop.", run!(agent::leave)).answering(Answers::Empty)],
     ),
-    Route::exact(
-        "/v1/agent/openapi",
-        &[Operation::get("This API as an OpenAPI document.", run!(agent::openapi))],
-    ),
+    Route::exact("/v1/agent/openapi", &[Operation::get("This API as an OpenAPI document.", run!(agent::openapi))]),
     Route::exact("/v1/agent/members", &[Operation::get("List members.", MEMBERSHIP).with(&[MEMBERS])]),
     Route::subtree(
         "/v1/agent/join/",
@@ -142,14 +139,16 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::exact(
         "/v1/agent/connect/ca/roots",
-        &[Operation::get("Root certificates, from the agent's cache.", AUTHORITY).with(&[BLOCKING]).telling(Tells::All)],
+        &[Operation::get("Root certificates, from the agent's cache.", AUTHORITY)
+            .with(&[BLOCKING])
+            .telling(Tells::All)],
     ),
     Route::subtree(
         "/v1/agent/connect/ca/leaf/",
         "service",
         &[Operation::get("A service's certificate and key.", AUTHORITY).with(&[BLOCKING]).telling(Tells::Index)],
     ),
-    profile("/debug/pprof/", "profile"),
+    profile("/debug/pprof/", "name"),
     profile("/debug/pprof/cmdline", ""),
     profile("/debug/pprof/profile", ""),
     profile("/debug/pprof/symbol", ""),

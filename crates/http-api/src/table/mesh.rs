@@ -1,7 +1,8 @@
 //! Config entries, the service mesh, peerings.
 
 use super::{
-    Action, Answers, BLOCKING, CACHED, CAS, DC, FILTER, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells, parameter,
+    Action, Answers, BLOCKING, CACHED, CAS, DC, FILTER, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells,
+    parameter,
 };
 
 const PEM: &[Parameter] = &[parameter("pem", Kind::Boolean, "Answer the certificates in PEM.")];
@@ -10,10 +11,8 @@ const ENDS: &[Parameter] = &[
     parameter("source", Kind::Text, "Service the connection comes from."),
     parameter("destination", Kind::Text, "Service the connection goes to."),
 ];
-const MATCH: &[Parameter] = &[
-    parameter("by", Kind::Text, "source or destination."),
-    parameter("name", Kind::Repeated, "Name of a service."),
-];
+const MATCH: &[Parameter] =
+    &[parameter("by", Kind::Text, "source or destination."), parameter("name", Kind::Repeated, "Name of a service.")];
 
 const ENTRIES: Action = Action::Later("the store of config entries");
 const AUTHORITY: Action = Action::Later("the service mesh certificate authority");

@@ -18,7 +18,7 @@ const SERF_PROTOCOL: [(&str, &str); 3] =
 
 /// Registers this server, unless the catalog says the same already.
 pub(super) async fn register_self(shared: &Shared) -> Result<(), RpcError> {
-    let wanted = registration(&shared.config);
+    let wanted = registration(&shared.config, shared.node_meta.lock().clone());
     if is_registered(&shared.store.snapshot(), &wanted) {
         return Ok(());
     }
@@ -30,7 +30,7 @@ pub(super) async fn register_self(shared: &Shared) -> Result<(), RpcError> {
     }
 }
 
-fn registration(config: &ServerConfig) -> RegisterRequest {
+fn registration(config: &ServerConfig, node_meta: BTreeMap<String, String>) -> RegisterRequest {
     let check = HealthCheck {
         node: config.node_name.clone(),
         check_id: SERF_HEALTH.to_owned(),
@@ -45,7 +45,7 @@ fn registration(config: &ServerConfig) -> RegisterRequest {
         node: config.node_name.clone(),
         address: config.addresses.advertise.to_string(),
         tagged_addresses: config.addresses.tagged.clone(),
-        node_meta: config.node_meta.clone(),
+        node_meta,
         service: Some(own_service(config)),
         checks: vec![check],
         ..RegisterRequest::default()

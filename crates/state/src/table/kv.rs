@@ -274,17 +274,19 @@ impl Snapshot {
     pub fn kv_keys(&self, prefix: &[u8], separator: &[u8]) -> (u64, Vec<Key>) {
         let mut keys: Vec<Key> = Vec::new();
         let mut highest = 0;
+        let mut folder: &[u8] = &[];
         for entry in self.root.kv.under(prefix) {
             highest = highest.max(entry.modify_index);
             let key = entry.key.as_bytes();
+            if !folder.is_empty() && key.starts_with(folder) {
+                continue;
+            }
             let Some(cut) = find(&key[prefix.len()..], separator) else {
                 keys.push(entry.key.clone());
                 continue;
             };
-            let folder = &key[..prefix.len() + cut + separator.len()];
-            if keys.last().is_none_or(|last| last.as_bytes() != folder) {
-                keys.push(Key::from(folder));
-            }
+            folder = &key[..prefix.len() + cut + separator.len()];
+            keys.push(Key::from(folder));
         }
         (self.kv_prefix_index(prefix, highest), keys)
     }

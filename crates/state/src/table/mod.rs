@@ -4,6 +4,7 @@ pub(crate) mod autopilot;
 pub(crate) mod catalog;
 pub(crate) mod check;
 pub(crate) mod coordinate;
+pub(crate) mod dump;
 pub(crate) mod index;
 pub(crate) mod kind_name;
 pub(crate) mod kv;

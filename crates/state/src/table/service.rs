@@ -66,6 +66,18 @@ impl ServiceTable {
         under(&self.by_connect, &key::row(&[peer_part(peer), name])).next().is_some()
     }
 
+    /// The instances of a kind, by service name.
+    pub(crate) fn of_kind(&self, peer: &str, kind: &str) -> Vec<&Arc<NodeService>> {
+        let prefix = key::row(&[peer_part(peer), kind]);
+        under(&self.by_kind, &prefix).map(|(_, instance)| &instance.service).collect()
+    }
+
+    /// The proxies and native instances, by the service they serve.
+    pub(crate) fn connect_capable(&self, peer: &str) -> Vec<&Arc<NodeService>> {
+        let prefix = key::row(&[peer_part(peer)]);
+        under(&self.by_connect, &prefix).map(|(_, instance)| &instance.service).collect()
+    }
+
     fn insert(&mut self, node: &str, service: Arc<NodeService>) -> Option<Arc<NodeService>> {
         let peer = peer_part(&service.peer_name);
         let instance = Instance { node: key::row(&[peer, node]).into(), service: Arc::clone(&service) };
@@ -147,11 +159,11 @@ impl Tx<'_> {
         let service = Arc::new(service);
         let (peer, at) = (service.peer_name.as_str(), service.modify_index);
         let new_name = !self.root.services.has_name(peer, &service.service);
+        self.note_kind_names(&service, at);
         let before = self.root.services.insert(node, Arc::clone(&service));
         self.count_service(&service, 1);
-        self.add_kind_names(&service, at);
         if let Some(before) = &before {
-            self.drop_unused_kind_names(before, at);
+            self.note_kind_names(before, at);
             self.count_service(before, -1);
             self.touch_connect(before);
             if before.kind != service.kind {
@@ -198,7 +210,7 @@ impl Tx<'_> {
         self.raise(CHECKS, self.index);
         self.raise(&index::of_peer(peer, CHECKS), self.index);
         self.root.services.remove(node, &service);
-        self.drop_unused_kind_names(&service, self.index);
+        self.note_kind_names(&service, self.index);
         self.count_service(&service, -1);
         self.bump_service_tables(&service, self.index);
         self.bump_node_of_service(peer, node, self.index);
@@ -407,6 +419,11 @@ impl Snapshot {
             NodeLookup::Missing | NodeLookup::Unusable => None,
         };
         (self.node_lookup_index(peer, &lookup), found)
+    }
+
+    pub(crate) fn all_check_service_nodes(&self, peer: &str) -> Vec<CheckServiceNode> {
+        let instances = self.join(under(&self.root.services.rows, &key::row(&[peer_part(peer)])));
+        self.with_checks(peer, instances)
     }
 
     fn join<'a>(&self, instances: impl Iterator<Item = (&'a RowKey, &'a Instance)>) -> Vec<ServiceNode> {

@@ -105,12 +105,7 @@ impl Builder<'_> {
                 list.append(&mut elements);
                 Ok(None)
             }
-            _ => Ok(Some(Spanned {
-                value: Value::List(elements),
-                line: key.line,
-                column: key.column,
-                blocks: true,
-            })),
+            _ => Ok(Some(Spanned { value: Value::List(elements), line: key.line, column: key.column, blocks: true })),
         }
     }
 
@@ -119,12 +114,7 @@ impl Builder<'_> {
     }
 
     /// One more value for a key; `None` when it was merged into what the key held.
-    fn combine(
-        &mut self,
-        held: Option<&mut Spanned>,
-        key: &Key,
-        node: &Node,
-    ) -> Result<Option<Spanned>, HclError> {
+    fn combine(&mut self, held: Option<&mut Spanned>, key: &Key, node: &Node) -> Result<Option<Spanned>, HclError> {
         let Some(held) = held else {
             let value = self.value(node)?;
             let blocks = matches!(node.content, Content::Object(_));

@@ -33,7 +33,10 @@ pub(super) fn parse_lenient(text: &str) -> Result<Object, HclError> {
     }
 }
 
-fn strict_object(entries: Vec<(std::borrow::Cow<'_, str>, Located<'_>)>, places: &mut Places<'_>) -> Result<Object, HclError> {
+fn strict_object(
+    entries: Vec<(std::borrow::Cow<'_, str>, Located<'_>)>,
+    places: &mut Places<'_>,
+) -> Result<Object, HclError> {
     let mut object = Object::default();
     let mut known = std::collections::HashMap::new();
     for (key, value) in entries {
@@ -78,9 +81,7 @@ fn hcl_node(located: Located<'_>, places: &mut Places<'_>) -> HclNode {
         Node::Number(text) if text.contains(['.', 'e', 'E']) => Content::Float(text.to_owned()),
         Node::Number(text) => Content::Number(text.to_owned()),
         Node::String(text) => Content::String(text.into_owned()),
-        Node::Array(elements) => {
-            Content::List(elements.into_iter().map(|element| hcl_node(element, places)).collect())
-        }
+        Node::Array(elements) => Content::List(elements.into_iter().map(|element| hcl_node(element, places)).collect()),
         Node::Object(entries) => {
             let item = |(key, value): (std::borrow::Cow<'_, str>, Located<'_>)| {
                 let node = hcl_node(value, places);

@@ -355,25 +355,22 @@ impl<'de> de::MapAccess<'de> for MapEntries<'de> {
 struct StructEntries<'de> {
     name: &'static str,
     fields: &'static [&'static str],
-    entries: vec::IntoIter<(Option<usize>, Entry<'de>)>,
+    entries: std::iter::Enumerate<vec::IntoIter<Entry<'de>>>,
+    /// For each field the entry that counts: its last one that is not `null`.
+    chosen: Vec<Option<usize>>,
     current: (&'static str, Node<'de>),
     unknown: Unknown,
 }
 
 impl<'de> StructEntries<'de> {
-    fn new(
-        name: &'static str,
-        fields: &'static [&'static str],
-        entries: Vec<Entry<'de>>,
-        unknown: Unknown,
-    ) -> Self {
-        let resolved: Vec<_> = entries.into_iter().map(|entry| (field_index(fields, &entry.0), entry)).collect();
-        Self { name, fields, entries: resolved.into_iter(), current: ("", Node::Null), unknown }
-    }
-
-    fn is_superseded(&self, field: usize) -> bool {
-        let rest = self.entries.as_slice();
-        rest.iter().any(|(later, (_, value))| *later == Some(field) && value.node != Node::Null)
+    fn new(name: &'static str, fields: &'static [&'static str], entries: Vec<Entry<'de>>, unknown: Unknown) -> Self {
+        let mut chosen = vec![None; fields.len()];
+        for (index, (key, value)) in entries.iter().enumerate() {
+            if let Some(field) = field_index(fields, key).filter(|_| value.node != Node::Null) {
+                chosen[field] = Some(index);
+            }
+        }
+        Self { name, fields, entries: entries.into_iter().enumerate(), chosen, current: ("", Node::Null), unknown }
     }
 }
 
@@ -387,14 +384,14 @@ impl<'de> de::MapAccess<'de> for StructEntries<'de> {
     type Error = JsonError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, JsonError> {
-        while let Some((field, (key, value))) = self.entries.next() {
-            let Some(field) = field else {
+        for (index, (key, value)) in self.entries.by_ref() {
+            let Some(field) = field_index(self.fields, &key) else {
                 match self.unknown {
                     Unknown::Reject => return Err(JsonError::UnknownField(key.into_owned())),
                     Unknown::Ignore => continue,
                 }
             };
-            if value.node == Node::Null || self.is_superseded(field) {
+            if self.chosen[field] != Some(index) {
                 continue;
             }
             let name = self.fields[field];

@@ -59,10 +59,9 @@ impl<'de> Deserializer<'de> {
     }
 
     fn skip_value(&mut self) -> Result<(), Error> {
-        let rest = self.input.get(self.position..).unwrap_or_default();
-        match Scanner::default().scan(rest)? {
-            Scan::Complete(length) => {
-                self.position += length;
+        match Scanner::starting_at(self.position).scan(self.input)? {
+            Scan::Complete(end) => {
+                self.position = end;
                 Ok(())
             }
             Scan::Incomplete(_) => Err(Error::Truncated(self.input.len())),
@@ -176,8 +175,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
             Head::Unsigned(value) => visitor.visit_u64(value),
             Head::F32(value) => visitor.visit_f64(value.into()),
             Head::F64(value) => visitor.visit_f64(value),
-            Head::Raw(length) => self.visit_raw(length, visitor),
-            Head::Bin(length) => visitor.visit_borrowed_bytes(self.take(length)?),
+            Head::Raw(length) | Head::Bin(length) => self.visit_raw(length, visitor),
             Head::Array(length) => self.visit_list(length, 0, visitor),
             Head::Map(pairs) => self.visit_pairs(pairs, visitor),
             head @ Head::Ext(_) => Err(self.unexpected(at, head, "any value")),

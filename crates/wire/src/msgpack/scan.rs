@@ -32,6 +32,11 @@ impl Default for Scanner {
 }
 
 impl Scanner {
+    /// A scanner for the value that starts at `position` of the buffer; it reports offsets in the buffer.
+    pub(super) fn starting_at(position: usize) -> Self {
+        Self { position, pending_values: 1 }
+    }
+
     /// Looks at `buffer`, which holds the value from its first byte on and everything received since. Fails on a
     /// header no msgpack value has.
     pub fn scan(&mut self, buffer: &[u8]) -> Result<Scan, Error> {

@@ -16,9 +16,8 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn apply(&mut self, batch: Batch) {
-        for range in batch.remove {
-            let mut tail = self.entries.split_off(&range.start);
-            let mut behind = tail.split_off(&range.end);
+        if !batch.remove.is_empty() {
+            let mut behind = self.entries.split_off(&batch.remove.start).split_off(&batch.remove.end);
             self.entries.append(&mut behind);
         }
         self.entries.extend(batch.put);

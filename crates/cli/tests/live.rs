@@ -1,0 +1,184 @@
+//! Commands against an agent that runs: `CONSUL_BIN`, or the program that was built.
+
+mod common;
+
+use std::path::Path;
+
+use api::test_support::TestAgent;
+use common::{Ran, run_with};
+use tokio::runtime::Runtime;
+
+/// An agent, and the event loop that looks after it while commands run in this thread.
+struct Cluster {
+    agent: TestAgent,
+    _runtime: Runtime,
+}
+
+impl Cluster {
+    fn start() -> Cluster {
+        let runtime = Runtime::new().expect("an event loop");
+        let agent = runtime.block_on(TestAgent::start()).expect("an agent");
+        Cluster { agent, _runtime: runtime }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        self.run_with_input(args, "")
+    }
+
+    fn run_with_input(&self, args: &[&str], input: &str) -> Ran {
+        run_with(args, &[("CONSUL_HTTP_ADDR", self.agent.http_addr())], input)
+    }
+
+    /// Runs a command that succeeds and answers what it prints.
+    fn output(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!((ran.exit, ran.stderr.as_str()), (0, ""), "{args:?}");
+        ran.stdout
+    }
+
+    fn fails(&self, args: &[&str], exit: i32, message: &str) {
+        let ran = self.run(args);
+        assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.trim_end()), (exit, "", message), "{args:?}");
+    }
+}
+
+#[test]
+fn kv_values_are_written_read_and_removed() {
+    let cluster = Cluster::start();
+    assert_eq!(cluster.output(&["kv", "put", "a/1", "one"]), "Success! Data written to: a/1\n");
+    assert_eq!(cluster.run_with_input(&["kv", "put", "a/2", "-"], "two\n").exit, 0);
+    cluster.output(&["kv", "put", "-flags=7", "-base64", "a/b/3", "dGhyZWU="]);
+
+    assert_eq!(cluster.output(&["kv", "get", "/a/1"]), "one\n");
+    assert_eq!(cluster.output(&["kv", "get", "a/2"]), "two\n\n");
+    assert_eq!(cluster.output(&["kv", "get", "-base64", "a/b/3"]), "dGhyZWU=\n");
+    assert_eq!(cluster.output(&["kv", "get", "-recurse", "-base64", "a/"]), "a/1:b25l\na/2:dHdvCg==\na/b/3:dGhyZWU=\n");
+    assert_eq!(cluster.output(&["kv", "get", "-keys", "a/"]), "a/1\na/2\na/b/\n");
+    assert_eq!(cluster.output(&["kv", "get", "-keys", "-recurse", "a/"]), "a/1\na/2\na/b/3\n");
+    assert_eq!(cluster.output(&["kv", "get", "-recurse", "none"]), "");
+    let detailed = cluster.output(&["kv", "get", "-detailed", "a/b/3"]);
+    assert!(detailed.contains("\nFlags            7\nKey              a/b/3\n"), "{detailed}");
+    assert!(detailed.ends_with("\nSession          -\nValue            three\n"), "{detailed}");
+
+    cluster.fails(&["kv", "get", "none"], 1, "Error! No key exists at: none");
+    let refused = "Error! Did not write to a/1: CAS performed with index=0 and key already exists.";
+    cluster.fails(&["kv", "put", "-cas", "a/1", "x"], 1, refused);
+    cluster.fails(&["kv", "delete", "-cas", "-modify-index=1", "a/1"], 1, "Error! Did not delete key a/1: CAS failed");
+    assert_eq!(cluster.output(&["kv", "delete", "a/1"]), "Success! Deleted key: a/1\n");
+    assert_eq!(cluster.output(&["kv", "delete", "-recurse", "a/"]), "Success! Deleted keys with prefix: a/\n");
+    assert_eq!(cluster.output(&["kv", "get", "-keys", ""]), "");
+}
+
+#[test]
+fn kv_subtrees_are_exported_and_imported() {
+    let cluster = Cluster::start();
+    cluster.output(&["kv", "put", "-flags=9", "e/1", "<one>"]);
+    let exported = cluster.output(&["kv", "export", "e/"]);
+    assert_eq!(exported, "[\n\t{\n\t\t\"key\": \"e/1\",\n\t\t\"flags\": 9,\n\t\t\"value\": \"PG9uZT4=\"\n\t}\n]\n");
+    assert_eq!(cluster.output(&["kv", "export", "none"]), "[]\n");
+    let ran = cluster.run_with_input(&["kv", "import", "-prefix=copy", "-"], &exported);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (0, "Imported: copy/e/1\n"));
+    assert_eq!(cluster.output(&["kv", "get", "copy/e/1"]), "<one>\n");
+}
+
+#[test]
+fn a_lock_is_held_while_its_program_runs_and_gone_after() {
+    let cluster = Cluster::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let told = folder.path().join("told");
+    let script = |text: &str| format!("{text} > {}", told.display());
+    let read = |path: &Path| std::fs::read_to_string(path).expect("what the program wrote");
+    for args in [&["lock", "l/a"][..], &["lock", "-n=2", "l/b"]] {
+        let echo = script("echo held=$CONSUL_LOCK_HELD");
+        assert_eq!(cluster.output(&[args, &[echo.as_str()]].concat()), "", "{args:?}");
+        assert_eq!(read(&told), "held=true\n", "{args:?}");
+        assert_eq!(cluster.output(&["kv", "get", "-keys", "l/"]), "", "{args:?}");
+    }
+    cluster.fails(&["lock", "-child-exit-code", "l/a", "exit 3"], 2, "Error running handler: exit status 3");
+    let ran = cluster.run(&["lock", "l/a", "exit 3"]);
+    assert_eq!((ran.exit, ran.stderr.as_str()), (0, "Error running handler: exit status 3\n"));
+    let verbose = cluster.output(&["lock", "-verbose", "-shell=false", "l/a", "true"]);
+    let steps = "Setting up lock at path: l/a/.lock\nAttempting lock acquisition\nStarting handler\nCleanup succeeded\n";
+    assert_eq!(verbose, steps);
+}
+
+#[test]
+fn a_key_that_is_no_lock_is_not_taken() {
+    let cluster = Cluster::start();
+    cluster.output(&["kv", "put", "-flags=5", "taken/.lock", "x"]);
+    let lock = "Lock acquisition failed: Existing key does not match lock use";
+    cluster.fails(&["lock", "-timeout=1s", "taken", "true"], 1, lock);
+    let semaphore = "Lock acquisition failed: Existing key does not match semaphore use";
+    cluster.fails(&["lock", "-n=2", "-timeout=1s", "taken", "true"], 1, semaphore);
+}
+
+#[test]
+fn a_watch_prints_once_or_runs_its_program_at_each_change() {
+    let cluster = Cluster::start();
+    assert_eq!(cluster.output(&["watch", "-type=key", "-key=none"]), "null\n");
+    assert_eq!(cluster.output(&["watch", "-type=keyprefix", "-prefix=none"]), "null\n");
+    cluster.output(&["kv", "put", "w/a", "<one>"]);
+    let printed = cluster.output(&["watch", "-type=key", "-key=w/a"]);
+    assert!(printed.starts_with("{\n    \"Key\": \"w/a\",\n    \"CreateIndex\": "), "{printed}");
+    assert!(printed.ends_with("    \"Value\": \"PG9uZT4=\",\n    \"Session\": \"\"\n}\n"), "{printed}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let seen = folder.path().join("seen").display().to_string();
+    let script = format!("cat >> {seen}; test -n \"$CONSUL_INDEX\" && exit 4");
+    cluster.fails(&["watch", "-type=key", "-key=w/a", &script], 1, "Error executing handler: exit status 4");
+    let line = std::fs::read_to_string(seen).expect("what the program read");
+    assert!(line.starts_with("{\"Key\":\"w/a\",") && line.ends_with("}\n"), "{line}");
+    cluster.fails(
+        &["watch", "-type=key", "-key=w/a", "-shell=false", "/no/such/program"],
+        1,
+        "Error starting handler: fork/exec /no/such/program: no such file or directory",
+    );
+}
+
+#[test]
+fn an_event_gets_an_id_and_reaches_a_watch() {
+    let cluster = Cluster::start();
+    let fired = cluster.output(&["event", "-name=deploy", "v1"]);
+    let id = fired.strip_prefix("Event ID: ").expect("an ID").trim_end();
+    let script = format!("grep -q {id} && exit 6 || true");
+    cluster.fails(&["watch", "-type=event", "-name=deploy", &script], 1, "Error executing handler: exit status 6");
+}
+
+#[test]
+fn the_agent_tells_of_itself() {
+    let cluster = Cluster::start();
+    let members = cluster.output(&["members"]);
+    let lines: Vec<&str> = members.lines().collect();
+    assert!(lines[0].starts_with("Node") && lines[0].ends_with("Partition  Segment"), "{members}");
+    assert!(lines[1].contains("  alive   server  ") && lines[1].ends_with("<all>"), "{members}");
+    assert_eq!(cluster.run(&["members", "-status=failed"]).exit, 2);
+    assert!(cluster.output(&["info"]).starts_with("agent:\n\t"), "parts and their values");
+    assert_eq!(cluster.output(&["reload"]), "Configuration reload triggered\n");
+    let level = "Error starting monitor: Unexpected response code: 400 (Unknown log level: nosuch)";
+    cluster.fails(&["monitor", "-log-level=nosuch"], 1, level);
+}
+
+#[test]
+fn a_snapshot_is_saved_inspected_and_restored() {
+    let cluster = Cluster::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.snap").display().to_string();
+    cluster.output(&["kv", "put", "app/db/url", "pg"]);
+    let saved = cluster.output(&["snapshot", "save", &file]);
+    assert!(saved.starts_with("Saved and verified snapshot to index "), "{saved}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "nothing but the snapshot is left");
+
+    let inspected = cluster.output(&["snapshot", "inspect", "-format=json", "-kvdetails", &file]);
+    let report: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
+    assert_eq!((&report["StatsKV"][0]["Name"], &report["StatsKV"][0]["Count"]), (&"app/db".into(), &1.into()));
+
+    cluster.output(&["kv", "delete", "app/db/url"]);
+    assert_eq!(cluster.output(&["snapshot", "restore", &file]), "Restored snapshot\n");
+    assert_eq!(cluster.output(&["kv", "get", "app/db/url"]), "pg\n");
+}
+
+#[test]
+fn leaving_ends_the_agent() {
+    let cluster = Cluster::start();
+    assert_eq!(cluster.output(&["leave"]), "Graceful leave complete\n");
+}

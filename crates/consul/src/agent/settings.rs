@@ -1,0 +1,156 @@
+//! From the configuration to what each part of an agent wants to know.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use agent::Identity;
+use config::{Loaded, RuntimeConfig};
+use server::{Addresses, SnapshotPolicy, Storage, Timing};
+use telemetry::{FileSettings, LogSettings};
+use types::{AutopilotConfig, GoDuration};
+
+use super::start_error::StartError;
+
+const DATA_DIR_MODE: u32 = 0o755;
+/// How often gathered coordinates are written; more often in development mode.
+const COORDINATE_FLUSH: Duration = Duration::from_secs(5);
+const COORDINATE_FLUSH_DEV: Duration = Duration::from_millis(100);
+/// Metadata every node carries: its network segment, always the default one.
+const SEGMENT_META: &str = "consul-network-segment";
+
+pub(super) fn logs(log: &config::LogConfig) -> Result<LogSettings, StartError> {
+    let file = (!log.file.is_empty()).then(|| FileSettings {
+        path: PathBuf::from(&log.file),
+        rotate_bytes: log.rotate_bytes,
+        rotate_duration: log.rotate_duration,
+        max_files: log.rotate_max_files,
+    });
+    let level = telemetry::parse_level(&log.level).map_err(StartError::LogLevel)?;
+    Ok(LogSettings { level, json: log.json, file, stdout: true })
+}
+
+/// Logs what the configuration's author should know: at the start, and again at every reload.
+pub(super) fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        tracing::warn!(target: "agent", "{warning}");
+    }
+    for setting in config::idle(loaded) {
+        tracing::warn!(target: "agent", "{setting}; the setting has no effect");
+    }
+}
+
+pub(super) fn make_data_dir(config: &RuntimeConfig) -> Result<(), StartError> {
+    let Some(path) = &config.data_dir else { return Ok(()) };
+    let made = fs::DirBuilder::new().recursive(true).mode(DATA_DIR_MODE).create(path);
+    made.map_err(|error| StartError::DataDir(path.clone(), error))
+}
+
+pub(super) fn node_meta(config: &RuntimeConfig) -> BTreeMap<String, String> {
+    let mut meta = config.node.meta.clone();
+    meta.insert(SEGMENT_META.to_owned(), String::new());
+    meta
+}
+
+pub(super) fn identity(config: &RuntimeConfig, node_id: &str) -> Identity {
+    Identity {
+        node_name: config.node.name.clone(),
+        node_id: node_id.to_owned(),
+        datacenter: config.datacenter.clone(),
+        node_meta: node_meta(config),
+        advertise: config.network.advertise_lan,
+        server_port: config.network.server_port.unwrap_or_default(),
+        serf_lan_port: config.network.serf_lan_port.unwrap_or_default(),
+        bootstrap: config.server.bootstrap,
+    }
+}
+
+pub(super) fn server(config: &RuntimeConfig, node_id: &str) -> Result<server::ServerConfig, StartError> {
+    let node_id = node_id.parse().map_err(|error| StartError::ServerSettings(format!("{error}")))?;
+    let storage = match &config.data_dir {
+        Some(path) if !config.dev_mode => Storage::Disk(path.clone()),
+        _ => Storage::Memory,
+    };
+    Ok(server::ServerConfig {
+        datacenter: config.datacenter.clone(),
+        node_name: config.node.name.clone(),
+        node_id,
+        node_meta: node_meta(config),
+        addresses: Addresses {
+            advertise: config.network.advertise_lan,
+            server_port: config.network.server_port.unwrap_or_default(),
+            grpc_port: None,
+            grpc_tls_port: None,
+            tagged: config.network.tagged_addresses.clone(),
+        },
+        storage,
+        bootstrap: config.server.bootstrap || config.dev_mode,
+        raft: if config.dev_mode { Timing::dev() } else { Timing::with_multiplier(config.raft.multiplier) },
+        snapshots: snapshot_policy(config),
+        session_ttl_min: config.session_ttl_min,
+        rpc_hold_timeout: config.raft.rpc_hold_timeout,
+        default_query_time: config.query.default_time,
+        max_query_time: config.query.max_time,
+        coordinate_flush: if config.dev_mode { COORDINATE_FLUSH_DEV } else { COORDINATE_FLUSH },
+        autopilot: autopilot(&config.autopilot),
+    })
+}
+
+/// When the log is compacted; zero stands for the default of each setting.
+pub(super) fn snapshot_policy(config: &RuntimeConfig) -> SnapshotPolicy {
+    let or = |value: u64, default: u64| if value == 0 { default } else { value };
+    let default = SnapshotPolicy::default();
+    let interval = config.raft.snapshot_interval;
+    SnapshotPolicy {
+        interval: if interval.is_zero() { default.interval } else { interval },
+        threshold: or(config.raft.snapshot_threshold, default.threshold),
+        trailing_logs: or(config.raft.trailing_logs, default.trailing_logs),
+    }
+}
+
+fn autopilot(config: &config::AutopilotConfig) -> AutopilotConfig {
+    AutopilotConfig {
+        cleanup_dead_servers: config.cleanup_dead_servers,
+        last_contact_threshold: GoDuration::from(config.last_contact_threshold),
+        max_trailing_logs: config.max_trailing_logs,
+        min_quorum: config.min_quorum,
+        server_stabilization_time: GoDuration::from(config.server_stabilization_time),
+        ..AutopilotConfig::default()
+    }
+}
+
+pub(super) fn http(config: &RuntimeConfig) -> http_api::Settings {
+    let default = http_api::Settings::default();
+    let networks = config.http.allow_write_from.iter();
+    http_api::Settings {
+        block_endpoints: config.http.block_endpoints.clone(),
+        // Both sides read the same notation: what one prints the other accepts.
+        allow_write_http_from: networks.filter_map(|cidr| cidr.to_string().parse().ok()).collect(),
+        response_headers: config.http.response_headers.clone().into_iter().collect(),
+        max_header_bytes: match config.http.max_header_bytes {
+            0 => default.max_header_bytes,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        },
+        pretty: config.dev_mode,
+        disable_unprintable_char_filter: config.http.disable_unprintable_char_filter,
+        kv_max_value_size: config.limits.kv_max_value_size,
+        txn_max_req_len: config.limits.txn_max_req_len,
+        http_max_conns_per_client: max_conns(config),
+        https_handshake_timeout: config.limits.https_handshake_timeout,
+        default_query_time: config.query.default_time,
+        max_query_time: config.query.max_time,
+        discovery_max_stale: config.query.discovery_max_stale,
+        default_acl_policy: config.acl.default_policy.clone(),
+        use_cache: config.http.use_cache,
+        enable_debug: config.enable_debug,
+        disable_coordinates: config.disable_coordinates,
+        ..default
+    }
+}
+
+/// Open connections of one client address; 0 for no bound.
+pub(super) fn max_conns(config: &RuntimeConfig) -> usize {
+    usize::try_from(config.limits.http_max_conns_per_client).unwrap_or(usize::MAX)
+}
