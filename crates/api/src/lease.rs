@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{Error, Result, Session, WriteOptions, parse_duration};
+use crate::{Error, Result, Session, SessionRequest, WriteOptions, parse_duration};
 
 /// Pause before renewing again after a failed renewal.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,12 +31,36 @@ impl SessionHeartbeat {
         let (stop, stopped) = oneshot::channel();
         let (expire, expired) = watch::channel(false);
         let beat = Beat { session, id: id.clone(), ttl, options };
-        let task = tokio::spawn(async move {
-            let result = beat.run(stopped).await;
-            expire.send_replace(result.is_err());
-            result
-        });
+        let task = tokio::spawn(beat.run(stopped, expire));
         SessionHeartbeat { id, stop: Some(stop), expired, task: Some(task) }
+    }
+
+    /// Creates the session from the task that renews it, so that a caller who gives up meanwhile leaves none behind.
+    pub(crate) async fn create(
+        session: Session,
+        request: SessionRequest,
+        ttl: Duration,
+        options: WriteOptions,
+    ) -> Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (expire, expired) = watch::channel(false);
+        let (report, created) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            match session.create(&request.ttl(ttl), &options).await {
+                Ok(id) => {
+                    // Nobody listens any more: then the heartbeat finds itself stopped and destroys the session.
+                    let _ = report.send(Ok(id.clone()));
+                    Beat { session, id, ttl, options }.run(stopped, expire).await
+                }
+                Err(error) => {
+                    let _ = report.send(Err(error));
+                    Ok(())
+                }
+            }
+        });
+        // The task ends without a report only when the runtime shuts down.
+        let id = created.await.unwrap_or(Err(Error::SessionExpired))?;
+        Ok(SessionHeartbeat { id, stop: Some(stop), expired, task: Some(task) })
     }
 
     /// The session kept alive.
@@ -76,8 +100,14 @@ struct Beat {
 }
 
 impl Beat {
+    async fn run(self, stopped: oneshot::Receiver<()>, expire: watch::Sender<bool>) -> Result<()> {
+        let result = self.renew_until(stopped).await;
+        expire.send_replace(result.is_err());
+        result
+    }
+
     /// Ends well when stopped, with an error when the session is lost.
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
+    async fn renew_until(mut self, mut stopped: oneshot::Receiver<()>) -> Result<()> {
         let mut renewed = Instant::now();
         let mut pause = self.ttl / 2;
         loop {

@@ -95,11 +95,10 @@ impl HoldOptions {
         if let Some(session) = &self.session {
             return Ok((session.clone(), None));
         }
-        let request = self.session_request.clone().ttl(self.session_ttl);
-        let created = client.session().create(&request, &self.write).await;
-        let id = created.map_err(Error::step("failed to create session"))?;
-        let heartbeat = client.session().renew_periodic(&id, self.session_ttl, self.write.clone());
-        Ok((id, Some(heartbeat)))
+        let (request, options) = (self.session_request.clone(), self.write.clone());
+        let created = SessionHeartbeat::create(client.session(), request, self.session_ttl, options).await;
+        let heartbeat = created.map_err(Error::step("failed to create session"))?;
+        Ok((heartbeat.id().to_owned(), Some(heartbeat)))
     }
 }
 

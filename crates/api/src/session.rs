@@ -225,6 +225,20 @@ impl Session {
         SessionHeartbeat::start(self.clone(), id.to_owned(), ttl, options)
     }
 
+    /// Creates a session with this TTL and renews it until stopped. As [`Session::create`] and [`Session::renew_periodic`]
+    /// in one; dropping the future while it waits for the creation leaves no session behind.
+    ///
+    /// # Errors
+    /// As [`Session::create`].
+    pub async fn create_renewed(
+        &self,
+        request: &SessionRequest,
+        ttl: Duration,
+        options: &WriteOptions,
+    ) -> Result<SessionHeartbeat> {
+        SessionHeartbeat::create(self.clone(), request.clone(), ttl, options.clone()).await
+    }
+
     /// One session; `None` when it does not exist.
     ///
     /// # Errors

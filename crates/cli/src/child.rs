@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::process::{ExitStatus, Stdio};
 use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};

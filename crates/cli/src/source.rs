@@ -43,9 +43,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "filed\n").expect("content");
         let at_file = format!("@{}", file.path().display());
-        for (argument, want) in
-            [("", ""), ("-5", "-5"), ("plain", "plain"), ("\\@x", "\\@x"), ("-", "typed"), (at_file.as_str(), "filed\n")]
-        {
+        for (argument, want) in [
+            ("", ""),
+            ("-5", "-5"),
+            ("plain", "plain"),
+            ("\\@x", "\\@x"),
+            ("-", "typed"),
+            (at_file.as_str(), "filed\n"),
+        ] {
             assert_eq!(data(argument, &terminal("typed")), Ok(want.as_bytes().to_vec()), "{argument}");
         }
     }

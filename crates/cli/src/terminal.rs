@@ -21,11 +21,7 @@ impl Terminal {
     }
 
     /// Streams of the caller's choice.
-    pub fn new(
-        input: impl Read + 'static,
-        output: impl Write + 'static,
-        error: impl Write + 'static,
-    ) -> Terminal {
+    pub fn new(input: impl Read + 'static, output: impl Write + 'static, error: impl Write + 'static) -> Terminal {
         Terminal {
             input: RefCell::new(Box::new(input)),
             output: RefCell::new(Box::new(output)),

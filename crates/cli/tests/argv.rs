@@ -48,7 +48,12 @@ fn a_flag_error_is_followed_by_the_listing_and_on_some_commands_by_itself() {
         (&["intention", "match", "-x"], 2, "flag provided but not defined: -x", None),
         (&["intention", "check", "-x"], 2, "flag provided but not defined: -x", None),
         (&["tls", "ca", "create", "-x"], 1, "flag provided but not defined: -x", Some("Failed to parse args: ")),
-        (&["operator", "raft", "list-peers", "-x"], 1, "flag provided but not defined: -x", Some("Failed to parse args: ")),
+        (
+            &["operator", "raft", "list-peers", "-x"],
+            1,
+            "flag provided but not defined: -x",
+            Some("Failed to parse args: "),
+        ),
         (&["snapshot", "inspect", "-x"], 1, "flag provided but not defined: -x", Some("")),
         (&["validate", "-x"], 1, "flag provided but not defined: -x", Some("")),
         (&["debug", "-x"], 1, "flag provided but not defined: -x", Some("==> Error parsing flags: ")),
@@ -102,11 +107,19 @@ fn wrong_arguments_are_refused_before_anything_is_done() {
     for (args, exit, message) in [
         (&["catalog", "nodes", "a", "b"][..], 1, "Too many arguments (expected 0, got 2)"),
         (&["config", "read"], 1, "Must specify the -kind parameter"),
-        (&["config", "delete", "-kind=a", "-name=b", "-cas"], 1, "Must specify a -modify-index greater than 0 with -cas"),
+        (
+            &["config", "delete", "-kind=a", "-name=b", "-cas"],
+            1,
+            "Must specify a -modify-index greater than 0 with -cas",
+        ),
         (&["debug", "a"], 1, "==> debug: Too many arguments provided, expected 0"),
         (&["intention", "check", "a"], 2, "Error: command requires exactly two arguments: src and dst"),
         (&["keyring", "-list", "-use=x"], 1, "Only a single action is allowed"),
-        (&["keyring", "-list", "-relay-factor=6"], 1, "Error parsing relay factor: Relay factor must be in range: [0, 5]"),
+        (
+            &["keyring", "-list", "-relay-factor=6"],
+            1,
+            "Error parsing relay factor: Relay factor must be in range: [0, 5]",
+        ),
         (&["kv", "get"], 1, "Error! Missing KEY argument"),
         (&["kv", "get", "a", "b"], 1, "Too many arguments (expected 1, got 2)"),
         (&["kv", "put", "a", "b", "-cas"], 1, "Error! Too many arguments (expected 1 or 2, got 3)"),
@@ -160,9 +173,17 @@ fn where_the_agent_is_comes_from_flags_and_the_environment() {
         (&["kv", "get", "a"][..], "127.0.0.1:1", refused("127.0.0.1:1")),
         (&["kv", "get", "-http-addr=127.0.0.1:2", "a"], "127.0.0.1:1", refused("127.0.0.1:2")),
         (&["kv", "get", "-http-addr=", "a"], "127.0.0.1:1", refused("127.0.0.1:1")),
-        (&["kv", "get", "a"], "tcp://x", "Error connecting to Consul agent: Unknown protocol scheme: tcp\n".to_string()),
+        (
+            &["kv", "get", "a"],
+            "tcp://x",
+            "Error connecting to Consul agent: Unknown protocol scheme: tcp\n".to_string(),
+        ),
         (&["peering", "list"], "tcp://x", "Error connect to Consul agent: Unknown protocol scheme: tcp\n".to_string()),
-        (&["connect", "ca", "get-config"], "tcp://x", "Error initializing client: Unknown protocol scheme: tcp\n".to_string()),
+        (
+            &["connect", "ca", "get-config"],
+            "tcp://x",
+            "Error initializing client: Unknown protocol scheme: tcp\n".to_string(),
+        ),
     ] {
         let ran = run_with(args, &[("CONSUL_HTTP_ADDR", variable)], "");
         assert_eq!((ran.exit, ran.stderr), (1, message), "{args:?} {variable}");
@@ -196,6 +217,7 @@ fn completion_answers_the_line_the_shell_hands_over() {
 #[test]
 fn both_completion_flags_at_once_are_refused() {
     let ran = run(&["-autocomplete-install", "-autocomplete-uninstall"]);
-    let text = "Error executing CLI: Either the autocomplete install or uninstall flag may be specified, but not both.\n";
+    let text =
+        "Error executing CLI: Either the autocomplete install or uninstall flag may be specified, but not both.\n";
     assert_eq!((ran.exit, ran.stderr.as_str()), (1, text));
 }

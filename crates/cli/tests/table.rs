@@ -102,7 +102,10 @@ fn help_parts_api_options_from_the_commands_own() {
     let (api, own) = text.split_once("\n\nCommand Options\n").expect("two sections");
     assert!(api.contains("\nHTTP API Options\n\n  -ca-file=<path>\n     "), "{api}");
     assert!(own.starts_with("\n  -base64\n     Print values in base64"), "{own}");
-    assert!(own.contains("\n  -separator=<string>\n     Where -keys cuts names; empty does not cut. Default: /.\n"), "{own}");
+    assert!(
+        own.contains("\n  -separator=<string>\n     Where -keys cuts names; empty does not cut. Default: /.\n"),
+        "{own}"
+    );
 }
 
 #[test]
@@ -116,7 +119,8 @@ fn help_of_a_group_lists_its_commands() {
 #[test]
 fn help_of_the_program_lists_the_commands_of_one_word() {
     let text = run(&["-h"]).stdout;
-    let usage = "Usage: consul [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n    acl            Manages";
+    let usage =
+        "Usage: consul [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n    acl            Manages";
     assert!(text.starts_with(usage), "{text}");
     assert!(text.ends_with("\n\n"), "a blank line ends it");
     assert_eq!(text.lines().filter(|l| l.starts_with("    ")).count(), all().filter(|c| !c.path.contains(' ')).count());

@@ -62,7 +62,6 @@ impl<'a> Build<'a> {
         self.segment_ports()?;
         let multiplier = self.raft_multiplier()?;
         self.federation_needs_connect()?;
-        let auto_encrypt = self.auto_encrypt();
         let auto_config = self.auto_config();
         let config_entries = self.config_entries()?;
         let allowed_lan = self.serf_cidrs("serf_lan_allowed_cidrs")?;
@@ -74,6 +73,8 @@ impl<'a> Build<'a> {
         let dns = self.dns(service_ttl, &listeners, &ports, recursors);
         let allow_write_from = self.allow_write_http_from();
         let telemetry = self.telemetry();
+        let auto_encrypt = self.auto_encrypt();
+        let auto_config = AutoConfig { ip_sans: self.ips("auto_config.ip_sans", "auto_config.ip_sans"), ..auto_config };
         let rest = self.scattered_durations();
         let join = self.join(&rest);
         let tls = self.tls()?;

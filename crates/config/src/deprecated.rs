@@ -91,7 +91,9 @@ pub(crate) fn modernise_ui(settings: &mut Settings, warnings: &mut Vec<String>) 
     for (old, new) in UI {
         let Some(setting) = settings.take(old) else { continue };
         warnings.push(moved(old, new));
-        settings.replace(new, setting);
+        if settings.place(new).is_none() {
+            settings.replace(new, setting);
+        }
     }
 }
 

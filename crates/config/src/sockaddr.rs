@@ -31,7 +31,7 @@ pub(crate) fn evaluate(text: &str, env: &Environment) -> Result<String, String> 
                         "unable to execute sockaddr input {quoted}: template: {TEMPLATE_NAME}:{}:{}: executing \"{TEMPLATE_NAME}\" at <{}>: {}",
                         error.line,
                         error.column,
-                        shortened(&error.context),
+                        error.context,
                         error.cause
                     )
                 })?;
@@ -40,16 +40,6 @@ pub(crate) fn evaluate(text: &str, env: &Environment) -> Result<String, String> 
         }
     }
     Ok(out)
-}
-
-/// Go cuts the quoted part of a template to this many characters.
-fn shortened(context: &str) -> String {
-    const MAX_CONTEXT_CHARS: usize = 20;
-    if context.chars().count() <= MAX_CONTEXT_CHARS {
-        return context.to_owned();
-    }
-    let start: String = context.chars().take(MAX_CONTEXT_CHARS).collect();
-    format!("{start}...")
 }
 
 #[cfg(test)]

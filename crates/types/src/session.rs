@@ -28,7 +28,7 @@ pub struct Session {
     #[serde(rename = "TTL")]
     pub ttl: String,
     /// IDs of node checks that keep it alive.
-    #[serde(rename = "NodeChecks", serialize_with = "null_if_empty")]
+    #[serde(rename = "NodeChecks")]
     pub node_checks: Vec<String>,
     /// Service checks that keep it alive.
     #[serde(rename = "ServiceChecks", serialize_with = "null_if_empty")]

@@ -15,9 +15,11 @@ const TOKEN_LOCALITY: Flag =
     Flag::text("token-locality", "Whether logging in makes tokens for this datacenter (local) or for all (global).")
         .hint("local|global")
         .one_of(&["local", "global"]);
-const CONFIG: Flag =
-    Flag::text("config", "The method's settings as JSON: the text itself, @FILE, or - for stdin. Type by type they differ.")
-        .hint("json");
+const CONFIG: Flag = Flag::text(
+    "config",
+    "The method's settings as JSON: the text itself, @FILE, or - for stdin. Type by type they differ.",
+)
+.hint("json");
 const KUBERNETES_HOST: Flag = Flag::text("kubernetes-host", "Address of the Kubernetes API, for type kubernetes.");
 const KUBERNETES_CA_CERT: Flag = Flag::text(
     "kubernetes-ca-cert",

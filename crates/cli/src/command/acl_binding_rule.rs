@@ -8,10 +8,12 @@ use crate::flag::{Flag, Groups};
 use crate::invocation::Invocation;
 
 const ID: Flag = Flag::text("id", "ID of the binding rule, or the beginning of it that no other has.");
-const BIND_TYPE: Flag =
-    Flag::text("bind-type", "What the rule grants: a service identity (service), a node identity (node) or a role (role).")
-        .defaults_to("service")
-        .one_of(&["service", "node", "role"]);
+const BIND_TYPE: Flag = Flag::text(
+    "bind-type",
+    "What the rule grants: a service identity (service), a node identity (node) or a role (role).",
+)
+.defaults_to("service")
+.one_of(&["service", "node", "role"]);
 const BIND_NAME: Flag = Flag::text(
     "bind-name",
     "Name of the service, node or role to grant; ${…} stands for an attribute of the identity.",

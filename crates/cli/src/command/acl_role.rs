@@ -35,7 +35,10 @@ pub(super) const COMMANDS: &[Command] = &[
     )
     .examples(&[
         ("From policies", "consul acl role create -name ops -policy-name web-read -policy-id b52fc3de"),
-        ("From the usual rights of a service in two datacenters", "consul acl role create -name web -service-identity web:dc1,dc2"),
+        (
+            "From the usual rights of a service in two datacenters",
+            "consul acl role create -name web -service-identity web:dc1,dc2",
+        ),
     ])
     .groups(Groups::CSM)
     .flags_of_its_own(&[
@@ -88,7 +91,10 @@ pub(super) const COMMANDS: &[Command] = &[
     )
     .examples(&[
         ("Add a policy", "consul acl role update -id 57147d87 -policy-name kv-read"),
-        ("Leave it with one policy only", "consul acl role update -id 57147d87 -no-merge -name ops -policy-name kv-read"),
+        (
+            "Leave it with one policy only",
+            "consul acl role update -id 57147d87 -no-merge -name ops -policy-name kv-read",
+        ),
     ])
     .groups(Groups::CSM)
     .flags_of_its_own(&[

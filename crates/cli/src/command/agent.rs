@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use config::table::Preset;
 use config::{AGENT_FLAGS, FlagKind, FlagSpec};
 
 use super::{Command, Run};
@@ -36,12 +37,22 @@ fn flag(spec: &'static FlagSpec) -> Flag {
         FlagKind::List => Kind::List,
         FlagKind::Map => Kind::ColonMap,
     };
-    let mut flag = Flag::new(spec.name, kind, spec.help);
-    flag.note = default_note(spec);
+    let flag = Flag::new(spec.name, kind, spec.help).defaults_to(default(spec.default()));
     match spec.kind {
         FlagKind::Duration => flag.hint("duration"),
         FlagKind::Int => flag.hint("int"),
         FlagKind::Map => flag.hint("key:value"),
         _ => flag,
+    }
+}
+
+/// The default as it would be written. Numbers become text that lives as long as the table they are in.
+fn default(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Unset | Preset::Bool(false) => "",
+        Preset::Bool(true) => "true",
+        Preset::Int(number) => number.to_string().leak(),
+        Preset::Float(number) => number.to_string().leak(),
+        Preset::Text(text) => text,
     }
 }

@@ -6,8 +6,9 @@ use crate::flag::{Flag, Groups};
 
 const CAPABILITY: &str = "the service catalog";
 
-const NODE_META: Flag = Flag::map("node-meta", "List only what is on nodes with this metadata; may be repeated, and then all must match.")
-    .hint("key=value");
+const NODE_META: Flag =
+    Flag::map("node-meta", "List only what is on nodes with this metadata; may be repeated, and then all must match.")
+        .hint("key=value");
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::group(
@@ -70,4 +71,3 @@ pub(super) const COMMANDS: &[Command] = &[
         Flag::bool("tags", "Print each service's tags beside its name."),
     ]),
 ];
-

@@ -45,7 +45,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "config delete",
         "Removes a configuration entry",
-        "[options] ([-kind <config kind> -name <config name>] | [-f FILENAME])",
+        "[options] (-kind KIND -name NAME | -filename FILE)",
         "Removes the entry of a kind and name, or the one a file describes.\n\nFlags: -kind and -name name the entry; \
          -filename takes both from a file or, being -, from stdin; -cas with -modify-index removes the entry only if its \
          index still is that one. The flags of the HTTP API are those of the other config commands.",
@@ -69,7 +69,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "config list",
         "Lists configuration entries of a kind",
-        "[options] -kind <config kind>",
+        "[options] -kind KIND",
         "Lists the names of the entries of one kind.",
         Run::Missing { capability: CAPABILITY, check: list },
     )
@@ -80,7 +80,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "config read",
         "Shows a configuration entry",
-        "[options] -kind <config kind> -name <config name>",
+        "[options] -kind KIND -name NAME",
         "Prints one entry as JSON.",
         Run::Missing { capability: CAPABILITY, check: read },
     )
@@ -91,7 +91,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "config write",
         "Stores a configuration entry",
-        "[options] <configuration>",
+        "[options] FILE",
         "Stores the entry that a file or, with -, standard input describes, as JSON or HCL. An entry of the same kind and \
          name is replaced.",
         Run::Missing { capability: CAPABILITY, check: write },

@@ -183,8 +183,8 @@ fn export(invocation: &Invocation<'_>) -> Outcome {
     block_on(async {
         let (pairs, _) = kv.list(prefix, &read_options(invocation)).await.map_err(query_failed)?;
         let entries: Vec<import::Entry> = pairs.into_iter().map(import::Entry::from).collect();
-        let text = json::pretty(&entries, json::TAB)
-            .map_err(|e| Error::failed(format!("Error exporting KV data: {e}")))?;
+        let text =
+            json::pretty(&entries, json::TAB).map_err(|e| Error::failed(format!("Error exporting KV data: {e}")))?;
         invocation.terminal.say(text);
         Ok(())
     })

@@ -273,7 +273,14 @@ mod tests {
 
     fn member(name: &str, tags: &[(&str, &str)]) -> Member {
         let tags = tags.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-        let agent = AgentMember { name: name.to_string(), addr: "::1".to_string(), port: 8301, tags, status_code: 1, ..AgentMember::default() };
+        let agent = AgentMember {
+            name: name.to_string(),
+            addr: "::1".to_string(),
+            port: 8301,
+            tags,
+            status_code: 1,
+            ..AgentMember::default()
+        };
         Member::new(agent, ALL_SEGMENTS)
     }
 

@@ -27,7 +27,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "peering delete",
         "Ends a peering",
-        "[options] -name <peer name>",
+        "[options] -name NAME",
         "Marks a peering for deletion; what it imported goes away shortly after.",
         Run::Missing { capability: CAPABILITY, check: needs_name },
     )
@@ -38,7 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "peering establish",
         "Connects to the cluster a token comes from",
-        "[options] -name <peer name> -peering-token <token>",
+        "[options] -name NAME -peering-token TOKEN",
         "Connects this cluster to the one that made the token.",
         Run::Missing { capability: CAPABILITY, check: establish },
     )
@@ -49,7 +49,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "peering generate-token",
         "Makes a token for another cluster",
-        "[options] -name <peer name>",
+        "[options] -name NAME",
         "Makes a token that lets another cluster connect to this one.",
         Run::Missing { capability: CAPABILITY, check: generate_token },
     )
@@ -86,7 +86,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         "peering read",
         "Shows a peering",
-        "[options] -name <peer name>",
+        "[options] -name NAME",
         "Shows one peering.",
         Run::Missing { capability: CAPABILITY, check: read },
     )

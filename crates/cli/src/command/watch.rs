@@ -96,8 +96,7 @@ enum Next {
 async fn handle(invocation: &Invocation<'_>, data: &str, index: u64, signals: &mut Signals) -> Result<Next, Error> {
     let mut command = child::command(&invocation.args, invocation.values.bool("shell"), invocation.environment);
     command.env("CONSUL_INDEX", index.to_string()).stdin(std::process::Stdio::piped());
-    let mut child =
-        child::start(&mut command).map_err(|e| Error::failed(format!("Error starting handler: {e}")))?;
+    let mut child = child::start(&mut command).map_err(|e| Error::failed(format!("Error starting handler: {e}")))?;
     let pid = child::pid(&child);
     let input = child.stdin.take();
     let fed = async {

@@ -29,12 +29,8 @@ impl Groups {
 
     /// The flags of these groups.
     pub fn flags(self) -> impl Iterator<Item = &'static Flag> {
-        let groups = [
-            (CLIENT_BIT, CLIENT),
-            (SERVER_BIT, SERVER),
-            (NAMESPACE_BIT, NAMESPACE),
-            (PARTITION_BIT, PARTITION),
-        ];
+        let groups =
+            [(CLIENT_BIT, CLIENT), (SERVER_BIT, SERVER), (NAMESPACE_BIT, NAMESPACE), (PARTITION_BIT, PARTITION)];
         groups.into_iter().filter(move |(bit, _)| self.0 & bit != 0).flat_map(|(_, flags)| flags)
     }
 

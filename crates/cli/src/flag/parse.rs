@@ -294,10 +294,12 @@ mod tests {
 
     #[test]
     fn repeats_replace_scalars_and_collect_lists_and_maps() {
-        let (values, _) = parsed("-name a -name b -tag x -tag y -meta k=1 -meta k=2=3 -meta l= -node-meta z -node-meta y:1:2");
+        let (values, _) =
+            parsed("-name a -name b -tag x -tag y -meta k=1 -meta k=2=3 -meta l= -node-meta z -node-meta y:1:2");
         assert_eq!(values.text("name"), "b");
         assert_eq!(values.list("tag"), ["x", "y"]);
-        let pairs = |p: &[(&str, &str)]| p.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
+        let pairs =
+            |p: &[(&str, &str)]| p.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
         assert_eq!(values.map("meta"), pairs(&[("k", "2=3"), ("l", "")]));
         assert_eq!(values.map("node-meta"), pairs(&[("z", ""), ("y", "1:2")]));
     }
@@ -312,7 +314,10 @@ mod tests {
             ("-=1 k", "bad flag syntax: -=1"),
             ("-flags=x", "invalid value \"x\" for flag -flags: parse error"),
             ("-flags=-1", "invalid value \"-1\" for flag -flags: parse error"),
-            ("-flags=99999999999999999999", "invalid value \"99999999999999999999\" for flag -flags: value out of range"),
+            (
+                "-flags=99999999999999999999",
+                "invalid value \"99999999999999999999\" for flag -flags: value out of range",
+            ),
             ("-recurse=maybe", "invalid boolean value \"maybe\" for -recurse: parse error"),
             ("-wait=10", "invalid value \"10\" for flag -wait: parse error"),
             ("-meta=k", "invalid value \"k\" for flag -meta: Missing \"=\" value in argument: k"),

@@ -64,7 +64,7 @@ impl Build<'_> {
         }
     }
 
-    fn ips(&mut self, key: &str, label: &str) -> Vec<IpAddr> {
+    pub(super) fn ips(&mut self, key: &str, label: &str) -> Vec<IpAddr> {
         let mut ips = Vec::new();
         for text in self.settings.texts(key) {
             match text.parse() {
@@ -77,7 +77,6 @@ impl Build<'_> {
 
     pub(super) fn auto_config(&mut self) -> AutoConfig {
         let server_addresses = self.join_list("auto_config.server_addresses");
-        let ip_sans = self.ips("auto_config.ip_sans", "auto_config.ip_sans");
         let authorization = self.auto_config_authorization();
         let mut intro_token = self.text("auto_config.intro_token");
         if let Some(token) = self.env.variables.get(INTRO_TOKEN_VARIABLE).filter(|token| !token.is_empty()) {
@@ -94,7 +93,8 @@ impl Build<'_> {
             intro_token_file: self.text("auto_config.intro_token_file"),
             server_addresses,
             dns_sans: self.settings.texts("auto_config.dns_sans").to_vec(),
-            ip_sans,
+            // Read later, where the reference warns of them.
+            ip_sans: Vec::new(),
             authorization,
         }
     }
@@ -176,9 +176,9 @@ impl Build<'_> {
     pub(super) fn ca_provider_rules(&self, connect: &ConnectConfig) -> Result<(), ConfigError> {
         const KEY: &str = "connect.ca_provider";
         let fault = match connect.ca_provider.as_str() {
-            "" | "aws-pca" => None,
-            "consul" => leaf_ttl_fault(&connect.ca_config),
-            "vault" => vault_fault(&connect.ca_config),
+            "" => return Ok(()),
+            "consul" | "aws-pca" => leaf_ttl_fault(&connect.ca_config),
+            "vault" => leaf_ttl_fault(&connect.ca_config).or_else(|| vault_fault(&connect.ca_config)),
             other => Some(format!("{other} is not a valid CA provider")),
         };
         fault.map_or(Ok(()), |message| Err(self.invalid(KEY, message)))
@@ -197,7 +197,12 @@ fn entry_fault(entry: &OpaqueMap) -> Option<String> {
         "proxy-defaults" if !["", "global"].contains(&name) => {
             Some(format!("invalid name ({}), only \"global\" is supported", go_quote(name)))
         }
-        "service-defaults" if name.is_empty() => Some("Name is required".to_owned()),
+        "exported-services" if name != "default" => Some("exported-services Name must be \"default\"".to_owned()),
+        "service-defaults" | "service-router" | "service-splitter" | "service-resolver" | "service-intentions"
+            if name.is_empty() =>
+        {
+            Some("Name is required".to_owned())
+        }
         _ => None,
     }
 }
@@ -205,16 +210,21 @@ fn entry_fault(entry: &OpaqueMap) -> Option<String> {
 /// Leaf certificates below an hour would be renewed faster than they spread.
 fn leaf_ttl_fault(config: &OpaqueMap) -> Option<String> {
     const MIN_LEAF_TTL: Duration = Duration::from_secs(3600);
+    const MAX_LEAF_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
     let text = config.get("LeafCertTTL")?.as_str()?;
-    match crate::duration::parse(text) {
+    let fault = match crate::duration::parse(text).map(wire::GoDuration::as_std) {
         Err(detail) => {
-            Some(format!("error decoding config: 1 error(s) decoding:\n\n* error decoding 'LeafCertTTL': {detail}"))
+            format!("error decoding config: 1 error(s) decoding:\n\n* error decoding 'LeafCertTTL': {detail}")
         }
-        Ok(ttl) if ttl.as_std() < MIN_LEAF_TTL => {
-            Some(format!("leaf cert TTL must be greater or equal than {}", crate::duration::show(MIN_LEAF_TTL)))
+        Ok(ttl) if ttl < MIN_LEAF_TTL => {
+            format!("leaf cert TTL must be greater or equal than {}", crate::duration::show(MIN_LEAF_TTL))
         }
-        Ok(_) => None,
-    }
+        Ok(ttl) if ttl > MAX_LEAF_TTL => {
+            format!("leaf cert TTL must be less than {}", crate::duration::show(MAX_LEAF_TTL))
+        }
+        Ok(_) => return None,
+    };
+    Some(fault)
 }
 
 fn vault_fault(config: &OpaqueMap) -> Option<String> {

@@ -386,16 +386,17 @@ impl Build<'_> {
     }
 
     fn auto_config_rules(&mut self, runtime: &RuntimeConfig) -> Result<(), ConfigError> {
+        self.authorization_rules(runtime)?;
         let auto = &runtime.auto_config;
         if auto.enabled {
             let both_tokens = !auto.intro_token.is_empty() && !auto.intro_token_file.is_empty();
             let no_token = auto.intro_token.is_empty() && auto.intro_token_file.is_empty();
             let message = if runtime.auto_encrypt.tls {
                 "both auto_encrypt.tls and auto_config.enabled cannot be set to true."
-            } else if runtime.server.enabled {
-                "auto_config.enabled cannot be set to true for server agents."
             } else if !runtime.tls.internal_rpc.verify_outgoing {
                 "auto_config.enabled cannot be set without configuring TLS for server communications"
+            } else if runtime.server.enabled {
+                "auto_config.enabled cannot be set to true for server agents."
             } else if no_token {
                 "One of auto_config.intro_token, auto_config.intro_token_file or the CONSUL_INTRO_TOKEN environment \
                  variable must be set to enable auto_config"
@@ -414,7 +415,7 @@ impl Build<'_> {
                 return Err(self.invalid("auto_config.enabled", message));
             }
         }
-        self.authorization_rules(runtime)
+        Ok(())
     }
 
     fn authorization_rules(&self, runtime: &RuntimeConfig) -> Result<(), ConfigError> {
@@ -466,7 +467,11 @@ fn illegal_base64(text: &str) -> Option<usize> {
     }
     let wanted_padding = 4 - data % 4;
     let padding = rest.iter().take_while(|byte| **byte == b'=').count();
-    if padding < wanted_padding { Some(data + padding) } else { Some(data + wanted_padding) }
+    if padding >= wanted_padding {
+        return Some(data + wanted_padding);
+    }
+    // A second `=` is missing: Go names the end of the text, or else the first `=`.
+    Some(if rest.len() == padding { text.len() } else { data })
 }
 
 #[cfg(test)]
@@ -481,6 +486,8 @@ mod tests {
             ("notbase64!", Some(9)),
             ("c2hvcnQ", Some(4)),
             ("a===", Some(1)),
+            ("ab=", Some(3)),
+            ("ab=x", Some(2)),
             ("x", Some(0)),
             ("notbase64notbase64!!", Some(18)),
         ];

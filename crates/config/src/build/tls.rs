@@ -68,15 +68,14 @@ impl Build<'_> {
         if let Some(version) = self.tls_version(&key("tls_min_version")) {
             tls.min_version = version;
         }
-        let own_suites = self.cipher_suites(&key("tls_cipher_suites"));
+        let suites_key = key("tls_cipher_suites");
         if tls.min_version == TlsVersion::Tls13 {
-            if own_suites.as_ref().is_some_and(|suites| !suites.is_empty()) {
-                let key = key("tls_cipher_suites");
-                self.collect(&key, format!("{key}: TLS 1.3 cipher suites are not configurable"));
+            if !self.settings.text(&suites_key).is_empty() {
+                self.collect(&suites_key, format!("{suites_key}: TLS 1.3 cipher suites are not configurable"));
             }
             return tls;
         }
-        tls.cipher_suites = own_suites.unwrap_or(fallback.cipher_suites);
+        tls.cipher_suites = self.cipher_suites(&suites_key).unwrap_or(fallback.cipher_suites);
         tls
     }
 

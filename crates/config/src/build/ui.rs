@@ -120,7 +120,20 @@ fn is_web_url(url: &str) -> bool {
     {
         return false;
     }
-    let Some(authority) = rest.strip_prefix("//") else { return true };
-    let host = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    !host.contains([' ', '{', '}', '|', '\\', '^', '"', '<', '>', '`'])
+    let Some(authority) = rest.strip_prefix("//") else { return has_valid_escapes(rest) };
+    let host_end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
+    let (host, path) = authority.split_at(host_end);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let port_is_number = host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit());
+    let bad_in_host = [' ', '{', '}', '|', '\\', '^', '"', '<', '>', '`', '%'];
+    port_is_number && !host.contains(bad_in_host) && has_valid_escapes(path)
+}
+
+/// Whether every percent sign is followed by two hexadecimal digits.
+fn has_valid_escapes(text: &str) -> bool {
+    text.split('%').skip(1).all(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }

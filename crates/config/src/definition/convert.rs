@@ -182,7 +182,9 @@ impl Converter<'_> {
     fn upstream(&mut self, shape: &Shape) -> Upstream {
         let text = |path| shape.text(path).to_owned();
         let socket_mode = text("local_bind_socket_mode");
-        if !socket_mode.is_empty() && u32::from_str_radix(&socket_mode, 8).is_err() {
+        let is_octal =
+            socket_mode.bytes().all(|digit| digit.is_ascii_digit()) && u32::from_str_radix(&socket_mode, 8).is_ok();
+        if !socket_mode.is_empty() && !is_octal {
             self.fault(shape.place.as_ref(), format!("local_bind_socket_mode: invalid mode: {socket_mode}"));
         }
         let destination_type =

@@ -152,7 +152,9 @@ impl<'a> Call<'a> {
             }
             None => {
                 let cause = format!("wrong type for value; expected {expected}; got {got}");
-                Err(ExecError::at(self.first, self.command.text(), cause))
+                // Go points at the last word written before the value.
+                let last = self.command.operands.last().unwrap_or(self.first);
+                Err(ExecError::at(last, last.text.clone(), cause))
             }
         }
     }
@@ -223,7 +225,10 @@ impl<'a> Call<'a> {
                 let start = if offset < 0 { length + offset } else { offset };
                 match usize::try_from(start) {
                     Ok(start) if start <= list.len() => Ok(Value::List(list.split_off(start))),
-                    _ => self.failed(format!("unable to offset {offset} in a list of {length} addresses")),
+                    _ => self.failed(format!(
+                        "unable to seek past the end of the interface array: offset ({offset}) exceeds the number of \
+                         interfaces ({length})"
+                    )),
                 }
             }
             "sort" => {
@@ -275,21 +280,25 @@ impl<'a> Call<'a> {
     }
 
     fn math(&self, operation: &str, value: &str, list: &[Addr]) -> Result<Value, ExecError> {
-        let Ok(number) = value.parse::<i128>() else {
-            return self.failed(format!(
-                "unable to convert {} to int for operation {}",
-                go_quote(value),
-                go_quote(operation)
-            ));
+        let Some(first) = list.first() else { return Ok(Value::List(Vec::new())) };
+        let refused = |cause: String| {
+            self.failed(format!("unable to perform an IPMath operation on {} {}: {cause}", first.show(), first.name))
         };
-        if !value.starts_with(['+', '-']) {
-            return self.failed(format!("sign missing for operation {}: {}", go_quote(operation), go_quote(value)));
-        }
         let apply: fn(&Addr, i128) -> Addr = match operation {
             "address" => Addr::offset_address,
             "network" => Addr::offset_network,
             "mask" => Addr::masked,
-            _ => return self.failed(format!("unsupported math operation: {}", go_quote(operation))),
+            _ => return refused(format!("unsupported math operation: {}", go_quote(operation))),
+        };
+        if operation != "mask" && !value.starts_with(['+', '-']) {
+            return refused(format!("sign (+/-) is required for operation {}", go_quote(operation)));
+        }
+        let Ok(number) = value.parse::<i128>() else {
+            return refused(format!(
+                "unable to convert {0} to int for operation {1}: strconv.ParseUint: parsing {0}: invalid syntax",
+                go_quote(value),
+                go_quote(operation)
+            ));
         };
         Ok(Value::List(list.iter().map(|addr| apply(addr, number)).collect()))
     }
@@ -338,32 +347,49 @@ impl Selector {
                     is_default: false,
                 };
                 match flags.iter().find(|flag| probe.has_flag(flag).is_none()) {
-                    Some(unknown) => Err(format!("Invalid interface flag: {}", go_quote(unknown))),
+                    Some(unknown) => Err(format!("Unknown interface flag: {}", go_quote(unknown))),
                     None => Ok(Selector::Flags(flags)),
                 }
             }
             "network" => {
-                let parse =
-                    |text| Network::parse(text).ok_or_else(|| format!("unable to parse network {}", go_quote(text)));
+                let parse = |text| {
+                    Network::parse(text).ok_or_else(|| {
+                        format!("unable to create an IP address from {}: invalid IPAddr {text}", go_quote(text))
+                    })
+                };
                 parts().map(parse).collect::<Result<_, _>>().map(Selector::Networks)
             }
             "rfc" | "rfcs" => {
                 let parse = |text: &str| {
-                    text.parse()
-                        .ok()
-                        .filter(|rfc| rfc::contains(*rfc, std::net::Ipv4Addr::LOCALHOST.into()).is_some())
-                        .ok_or_else(|| format!("unable to parse RFC number {}", go_quote(text)))
+                    let quoted = go_quote(text);
+                    let number = text.parse().map_err(|_| {
+                        format!(
+                            "unable to parse RFC number {quoted}: strconv.ParseUint: parsing {quoted}: invalid syntax"
+                        )
+                    });
+                    number
+                        .and_then(|rfc| match rfc::contains(rfc, std::net::Ipv4Addr::LOCALHOST.into()) {
+                            Some(_) => Ok(rfc),
+                            None => Err(format!("unsupported RFC {rfc}")),
+                        })
+                        .map_err(|cause| format!("unable to lookup RFC number {quoted}: {cause}"))
                 };
                 parts().map(parse).collect::<Result<_, _>>().map(Selector::Rfcs)
             }
             "size" => match parameter.trim_start_matches('/').parse() {
                 Ok(bits) => Ok(Selector::Size(bits)),
-                Err(_) => Err(format!("invalid mask size {}", go_quote(parameter))),
+                Err(_) => {
+                    let quoted = go_quote(parameter);
+                    // "exclude" also where something is included: the reference's words.
+                    Err(format!(
+                        "invalid exclude size argument ({quoted}): strconv.ParseUint: parsing {quoted}: invalid syntax"
+                    ))
+                }
             },
             "type" => {
                 let types: Vec<String> = parts().map(str::to_lowercase).collect();
                 match types.iter().find(|name| !["ip", "ipv4", "ipv6", "unix"].contains(&name.as_str())) {
-                    Some(unknown) => Err(format!("unsupported type {} for filtering", go_quote(unknown))),
+                    Some(unknown) => Err(format!("unsupported type {0} {0}", go_quote(unknown))),
                     None => Ok(Selector::Types(types)),
                 }
             }

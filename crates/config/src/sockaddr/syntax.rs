@@ -122,6 +122,11 @@ impl Lexer<'_> {
         Err(format!("{line}: {cause}"))
     }
 
+    fn unexpected<T>(&self) -> Result<T, String> {
+        let found: String = self.rest().chars().take(1).collect();
+        self.fail(format!("unexpected {} in command", wire::quote::go_quote(&found)))
+    }
+
     fn blanks(&mut self) {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
@@ -129,7 +134,7 @@ impl Lexer<'_> {
 
     /// Skips a comment action; yields where the text goes on and whether its leading blanks are trimmed.
     fn comment(&mut self) -> Result<Option<(usize, bool)>, String> {
-        if !self.rest().trim_start().starts_with("/*") {
+        if !self.rest().trim_start_matches("- ").starts_with("/*") {
             return Ok(None);
         }
         let Some(end) = self.rest().find("*/") else { return self.fail("unclosed comment") };
@@ -151,7 +156,8 @@ impl Lexer<'_> {
         match self.at_close() {
             Some(end) => Ok(end),
             None if self.rest().is_empty() => self.fail("unclosed action"),
-            None => self.fail(format!("unexpected {} in operand", wire::quote::go_quote(&self.rest()[..1]))),
+            None if self.rest().starts_with(')') => self.fail("unexpected right paren"),
+            None => self.unexpected(),
         }
     }
 

@@ -15,6 +15,8 @@ use types::{AutopilotConfig, GoDuration};
 use super::start_error::StartError;
 
 const DATA_DIR_MODE: u32 = 0o755;
+/// Shortest session TTL unless another is configured.
+const SESSION_TTL_MIN: Duration = Duration::from_secs(10);
 /// How often gathered coordinates are written; more often in development mode.
 const COORDINATE_FLUSH: Duration = Duration::from_secs(5);
 const COORDINATE_FLUSH_DEV: Duration = Duration::from_millis(100);
@@ -89,7 +91,7 @@ pub(super) fn server(config: &RuntimeConfig, node_id: &str) -> Result<server::Se
         bootstrap: config.server.bootstrap || config.dev_mode,
         raft: if config.dev_mode { Timing::dev() } else { Timing::with_multiplier(config.raft.multiplier) },
         snapshots: snapshot_policy(config),
-        session_ttl_min: config.session_ttl_min,
+        session_ttl_min: if config.session_ttl_min.is_zero() { SESSION_TTL_MIN } else { config.session_ttl_min },
         rpc_hold_timeout: config.raft.rpc_hold_timeout,
         default_query_time: config.query.default_time,
         max_query_time: config.query.max_time,

@@ -66,7 +66,11 @@ impl Plan {
         }
         let text = |name: &str| values.text(name).to_string();
         let single = |name: &str| {
-            if has(name) { Ok(text(name)) } else { Err(Error::failed(format!("Must specify a single {name} to watch"))) }
+            if has(name) {
+                Ok(text(name))
+            } else {
+                Err(Error::failed(format!("Must specify a single {name} to watch")))
+            }
         };
         let plan = match kind {
             "key" => Plan::Key(single("key")?),
@@ -87,7 +91,8 @@ impl Plan {
         };
         let taken = TYPES.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, flags)| flags);
         let given = |name: &&&str| has(name) || !values.list(name).is_empty() || values.bool(name);
-        let surplus: Vec<&str> = PARAMETERS.iter().filter(|name| !taken.contains(name)).filter(given).copied().collect();
+        let surplus: Vec<&str> =
+            PARAMETERS.iter().filter(|name| !taken.contains(name)).filter(given).copied().collect();
         if !surplus.is_empty() {
             return Err(Error::failed(format!("Invalid parameters: [{}]", surplus.join(" "))));
         }
@@ -102,9 +107,9 @@ impl Plan {
             Plan::Key(key) => rendered(kv.watch(key, options), once),
             Plan::KeyPrefix(prefix) => {
                 // No keys are no list, which programs tell from an empty one.
-                let found = kv.watch_prefix(prefix, options).map(|result| {
-                    result.map(|(pairs, meta)| ((!pairs.is_empty()).then_some(pairs), meta))
-                });
+                let found = kv
+                    .watch_prefix(prefix, options)
+                    .map(|result| result.map(|(pairs, meta)| ((!pairs.is_empty()).then_some(pairs), meta)));
                 rendered(found, once)
             }
             Plan::Services => rendered(catalog.watch_services(options), once),
@@ -129,4 +134,3 @@ fn rendered<T: Serialize + 'static>(
         })
         .boxed()
 }
-

@@ -1,0 +1,126 @@
+//! TLS and Unix sockets against a real agent. The certificates come from the program itself.
+
+use std::{path::Path, process::Stdio};
+
+use api::{
+    Client, Config, QueryOptions, Result,
+    test_support::{TestAgent, free_ports, program, run},
+};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+#[tokio::test]
+async fn a_unix_socket_serves() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("http.sock");
+    let both = format!("addresses {{ http = \"127.0.0.1 unix://{}\" }}", socket.display());
+    let _agent = TestAgent::start_with(&["-hcl", &both]).await.unwrap();
+    let client = Client::new(Config::default().address(format!("unix://{}", socket.display())))?;
+    assert!(!client.status().leader(&QueryOptions::new()).await?.is_empty());
+    Ok(())
+}
+
+async fn consul(folder: &Path, arguments: &str) {
+    let status = Command::new(program().unwrap())
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .env_clear()
+        .stdout(Stdio::null())
+        .status()
+        .await
+        .unwrap();
+    assert!(status.success(), "consul {arguments}");
+}
+
+struct TlsAgent {
+    folder: TempDir,
+    port: u16,
+    _agent: TestAgent,
+}
+
+impl TlsAgent {
+    async fn start(verify_incoming: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for command in ["tls ca create", "tls cert create -server -node n1", "tls cert create -cli"] {
+            consul(folder.path(), command).await;
+        }
+        let [port] = free_ports().unwrap();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let tls = format!(
+            "ports {{ https = {port} }} tls {{ https {{ ca_file = \"{}\" cert_file = \"{}\" key_file = \"{}\" \
+             verify_incoming = {verify_incoming} }} }}",
+            file("consul-agent-ca.pem"),
+            file("dc1-server-consul-0.pem"),
+            file("dc1-server-consul-0-key.pem"),
+        );
+        let agent = TestAgent::start_with(&["-hcl", &tls]).await.unwrap();
+        TlsAgent { folder, port, _agent: agent }
+    }
+
+    fn config(&self) -> Config {
+        Config::default().address(format!("https://127.0.0.1:{}", self.port))
+    }
+
+    fn trusting(&self) -> Config {
+        self.config().ca_file(self.folder.path().join("consul-agent-ca.pem"))
+    }
+
+    fn url(&self) -> String {
+        format!("https://127.0.0.1:{}/v1/status/leader", self.port)
+    }
+}
+
+async fn leader(config: Config) -> Result<String> {
+    Client::new(config)?.status().leader(&QueryOptions::new()).await
+}
+
+#[tokio::test]
+async fn a_server_certificate_is_verified() -> Result<()> {
+    let agent = TlsAgent::start(false).await;
+    assert!(!leader(agent.trusting()).await?.is_empty());
+    assert!(!leader(agent.config().ca_path(agent.folder.path().join("consul-agent-ca.pem"))).await?.is_empty());
+    assert!(!leader(agent.config().skip_verify(true)).await?.is_empty());
+    assert!(!leader(agent.trusting().tls_server_name("n1.server.dc1.consul:8501")).await?.is_empty());
+
+    let stranger = leader(agent.config()).await.unwrap_err().to_string();
+    let text = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+    assert_eq!(stranger, format!("Get \"{}\": {text}", agent.url()));
+
+    let misnamed = leader(agent.trusting().tls_server_name("elsewhere")).await.unwrap_err().to_string();
+    let text = "tls: failed to verify certificate: x509: certificate is valid for ";
+    assert!(misnamed.starts_with(&format!("Get \"{}\": {text}", agent.url())), "{misnamed}");
+    assert!(misnamed.ends_with(", not elsewhere"), "{misnamed}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown() -> Result<()> {
+    let agent = TlsAgent::start(true).await;
+    let file = |name: &str| agent.folder.path().join(name);
+    let identified = agent
+        .trusting()
+        .client_cert(file("dc1-cli-consul-0.pem"))
+        .client_key(file("dc1-cli-consul-0-key.pem"));
+    assert!(!leader(identified).await?.is_empty());
+
+    let anonymous = leader(agent.trusting()).await.unwrap_err().to_string();
+    assert_eq!(anonymous, format!("Get \"{}\": remote error: tls: bad certificate", agent.url()));
+
+    let mismatched = agent
+        .trusting()
+        .client_cert(file("dc1-cli-consul-0.pem"))
+        .client_key(file("dc1-server-consul-0-key.pem"));
+    assert_eq!(leader(mismatched).await.unwrap_err().to_string(), "tls: private key does not match public key");
+    Ok(())
+}
+
+#[test]
+fn tls_to_a_plain_listener_is_named() {
+    run(async |agent| {
+        let address = agent.http_addr();
+        let error = leader(Config::default().address(format!("https://{address}"))).await.unwrap_err();
+        let text = "http: server gave HTTP response to HTTPS client";
+        assert_eq!(error.to_string(), format!("Get \"https://{address}/v1/status/leader\": {text}"));
+        Ok(())
+    });
+}
