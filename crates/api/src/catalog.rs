@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::service::{
-    AgentService, CatalogService, Expose, ExposePath, MeshGateway, Proxy, ServiceAddress, ServiceConnect, ServiceWeights,
-    TransparentProxy, Upstream,
+    AgentService, CatalogService, Expose, ExposePath, MeshGateway, Proxy, ServiceAddress, ServiceConnect,
+    ServiceWeights, TransparentProxy, Upstream,
 };
 use crate::{
     Client, HealthCheck, QueryMeta, QueryOptions, Result, Watch, WriteOptions,

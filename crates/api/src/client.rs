@@ -11,8 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    Agent, Catalog, Config, Coordinate, Error, Event, Health, Kv, Lock, Operator, QueryMeta, QueryOptions, Request, Result,
-    Scheme, Semaphore, Session, Snapshot, Status, Txn, WriteOptions, options::wait_param, tls, transport::Transport,
+    Agent, Catalog, Config, Coordinate, Error, Event, Health, Kv, Lock, Operator, QueryMeta, QueryOptions, Request,
+    Result, Scheme, Semaphore, Session, Snapshot, Status, Txn, WriteOptions, options::wait_param, tls,
+    transport::Transport,
 };
 
 /// An agent's HTTP API. Cloning is cheap and shares the connections.
@@ -177,7 +178,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::write`], without [`Error::Decode`].
-    pub async fn write_empty(&self, path: &str, body: &(impl Serialize + ?Sized), options: &WriteOptions) -> Result<()> {
+    pub async fn write_empty(
+        &self,
+        path: &str,
+        body: &(impl Serialize + ?Sized),
+        options: &WriteOptions,
+    ) -> Result<()> {
         self.put(path).write_options(options).json(body).send_empty().await
     }
 
@@ -222,7 +228,8 @@ impl fmt::Debug for Client {
 
 fn default_params(config: &Config) -> Vec<(String, String)> {
     let wait = config.wait_time.map(wait_param);
-    let params = [("dc", &config.datacenter), ("ns", &config.namespace), ("partition", &config.partition), ("wait", &wait)];
+    let params =
+        [("dc", &config.datacenter), ("ns", &config.namespace), ("partition", &config.partition), ("wait", &wait)];
     params.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
 }
 

@@ -132,15 +132,19 @@ impl Event {
     /// Follows events: first those the agent has, then each time the ones newer than the last seen.
     pub fn watch(&self, name: impl Into<String>, options: QueryOptions) -> Watch<Vec<UserEvent>> {
         let (event, name) = (self.clone(), name.into());
-        Watch::start(options, move |options: QueryOptions| {
-            let (event, name) = (event.clone(), name.clone());
-            async move {
-                let (mut events, meta) = event.list(&name, &options).await?;
-                let seen = events.iter().position(|event| id_to_index(&event.id) == Some(options.index));
-                events.drain(..seen.map_or(0, |last| last + 1));
-                Ok((events, meta))
-            }
-        }, false)
+        Watch::start(
+            options,
+            move |options: QueryOptions| {
+                let (event, name) = (event.clone(), name.clone());
+                async move {
+                    let (mut events, meta) = event.list(&name, &options).await?;
+                    let seen = events.iter().position(|event| id_to_index(&event.id) == Some(options.index));
+                    events.drain(..seen.map_or(0, |last| last + 1));
+                    Ok((events, meta))
+                }
+            },
+            false,
+        )
     }
 }
 

@@ -91,7 +91,10 @@ pub(crate) fn null_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defa
 pub(crate) mod null_map {
     use super::*;
 
-    pub(crate) fn serialize<S: Serializer, V: Serialize>(map: &BTreeMap<String, V>, output: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer, V: Serialize>(
+        map: &BTreeMap<String, V>,
+        output: S,
+    ) -> Result<S::Ok, S::Error> {
         if map.is_empty() { output.serialize_none() } else { map.serialize(output) }
     }
 

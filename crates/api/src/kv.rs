@@ -83,7 +83,12 @@ impl Kv {
     ///
     /// # Errors
     /// As [`Kv::get`].
-    pub async fn keys(&self, prefix: &str, separator: &str, options: &QueryOptions) -> Result<(Vec<String>, QueryMeta)> {
+    pub async fn keys(
+        &self,
+        prefix: &str,
+        separator: &str,
+        options: &QueryOptions,
+    ) -> Result<(Vec<String>, QueryMeta)> {
         let mut request = self.at(Method::GET, prefix).flag("keys");
         if !separator.is_empty() {
             request = request.param("separator", separator);

@@ -21,12 +21,14 @@ mod error;
 mod event;
 mod go;
 mod health;
+mod hold;
 mod kv;
 mod lease;
 mod lock;
 mod operator;
 mod options;
 mod request;
+mod response;
 mod semaphore;
 mod session;
 mod snapshot;
@@ -40,13 +42,13 @@ mod txn;
 mod watch;
 
 pub use agent::{
-    Agent, AgentCheck, AgentCheckRegistration, AgentMember, AgentSelf, AgentServiceRegistration, ConnectRegistration, LocalHealth, MemberStatus,
-    MembersOptions, Metric, Metrics, MetricSample, TokenKind,
+    Agent, AgentCheck, AgentCheckRegistration, AgentMember, AgentSelf, AgentServiceRegistration, ConnectRegistration,
+    LocalHealth, MemberStatus, MembersOptions, Metric, MetricSample, Metrics, TokenKind,
 };
 pub use catalog::{
-    AgentService, Catalog, CatalogDeregistration, CatalogNode, CatalogNodeServices, CatalogRegistration, CatalogService,
-    CompoundName, Expose, ExposePath, GatewayService, MeshGateway, Node, Proxy, ServiceAddress, ServiceConnect, ServiceWeights,
-    TransparentProxy, Upstream,
+    AgentService, Catalog, CatalogDeregistration, CatalogNode, CatalogNodeServices, CatalogRegistration,
+    CatalogService, CompoundName, Expose, ExposePath, GatewayService, MeshGateway, Node, Proxy, ServiceAddress,
+    ServiceConnect, ServiceWeights, TransparentProxy, Upstream,
 };
 pub use client::Client;
 pub use config::{Config, Scheme, TlsConfig};
@@ -59,11 +61,12 @@ pub use kv::{Kv, KvPair};
 pub use lease::SessionHeartbeat;
 pub use lock::{HeldLock, LOCK_FLAGS, Lock};
 pub use operator::{
-    AutopilotConfiguration, AutopilotHealth, AutopilotServer, AutopilotServerHealth, AutopilotState, KeyringPool, Operator,
-    RaftConfiguration, RaftServer,
+    AutopilotConfiguration, AutopilotHealth, AutopilotServer, AutopilotServerHealth, AutopilotState, KeyringPool,
+    Operator, RaftConfiguration, RaftServer,
 };
 pub use options::{QueryMeta, QueryOptions, WriteOptions};
-pub use request::{ByteStream, LineStream, Request, Response};
+pub use request::Request;
+pub use response::{ByteStream, LineStream, Response};
 pub use semaphore::{HeldSemaphore, SEMAPHORE_FLAGS, Semaphore};
 pub use session::{ServiceCheckRef, Session, SessionBehavior, SessionEntry, SessionRequest};
 pub use snapshot::Snapshot;

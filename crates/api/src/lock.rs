@@ -2,32 +2,23 @@
 
 use std::{
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use tokio::{
-    sync::watch,
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use futures_util::future::BoxFuture;
+use tokio::time::sleep;
 
 use crate::{
     Client, Error, KvPair, QueryOptions, Result, SessionHeartbeat, SessionRequest, WriteOptions,
+    hold::{Busy, HoldOptions, Monitor, Patience, end_session},
 };
 
 /// `Flags` of every key used as a lock; other clients recognise locks by it.
 pub const LOCK_FLAGS: u64 = 0x2ddc_cbc0_58a5_0c18;
 
-pub(crate) const SESSION_TTL: Duration = Duration::from_secs(15);
-/// How long one read for the lock blocks.
-pub(crate) const WAIT_TIME: Duration = Duration::from_secs(15);
 /// Pause when the key is free but under lock-delay.
 const LOCK_DELAY_RETRY: Duration = Duration::from_secs(5);
-pub(crate) const MONITOR_RETRY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A lock on one key, taken by one contender of the datacenter at a time.
 ///
@@ -55,97 +46,6 @@ pub struct Lock {
     value: Vec<u8>,
     options: HoldOptions,
     busy: Arc<AtomicBool>,
-}
-
-/// What locks and semaphores have in common.
-#[derive(Clone, Debug)]
-pub(crate) struct HoldOptions {
-    pub(crate) session: Option<String>,
-    pub(crate) session_request: SessionRequest,
-    pub(crate) session_ttl: Duration,
-    pub(crate) monitor_retries: u32,
-    pub(crate) monitor_retry_interval: Duration,
-    pub(crate) query: QueryOptions,
-    pub(crate) write: WriteOptions,
-}
-
-impl HoldOptions {
-    pub(crate) fn new(session_request: SessionRequest) -> Self {
-        HoldOptions {
-            session: None,
-            session_request,
-            session_ttl: SESSION_TTL,
-            monitor_retries: 0,
-            monitor_retry_interval: MONITOR_RETRY_INTERVAL,
-            query: QueryOptions::new(),
-            write: WriteOptions::new(),
-        }
-    }
-
-    pub(crate) fn scope(&mut self, options: &WriteOptions) {
-        self.write = options.clone();
-        self.query.dc = options.dc.clone();
-        self.query.namespace = options.namespace.clone();
-        self.query.partition = options.partition.clone();
-        self.query.token = options.token.clone();
-    }
-
-    /// The session to hold with, and its heartbeat if it is ours to keep alive.
-    pub(crate) async fn open_session(&self, client: &Client) -> Result<(String, Option<SessionHeartbeat>)> {
-        if let Some(session) = &self.session {
-            return Ok((session.clone(), None));
-        }
-        let (request, options) = (self.session_request.clone(), self.write.clone());
-        let created = SessionHeartbeat::create(client.session(), request, self.session_ttl, options).await;
-        let heartbeat = created.map_err(Error::step("failed to create session"))?;
-        Ok((heartbeat.id().to_owned(), Some(heartbeat)))
-    }
-}
-
-/// Marks a lock as taken by this process until dropped.
-#[derive(Debug)]
-pub(crate) struct Busy(Arc<AtomicBool>);
-
-impl Busy {
-    pub(crate) fn enter(flag: &Arc<AtomicBool>) -> Option<Self> {
-        (!flag.swap(true, Ordering::SeqCst)).then(|| Busy(flag.clone()))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
-    }
-}
-
-/// How long an acquisition may go on.
-pub(crate) struct Patience {
-    limit: Option<Duration>,
-    since: Instant,
-    attempts: u32,
-}
-
-impl Patience {
-    pub(crate) fn new(limit: Option<Duration>) -> Self {
-        Patience { limit, since: Instant::now(), attempts: 0 }
-    }
-
-    /// How long the next read may block; `None` when time is up. The first attempt is always made.
-    pub(crate) fn next_wait(&mut self) -> Option<Duration> {
-        let Some(limit) = self.limit else {
-            return Some(WAIT_TIME);
-        };
-        self.attempts += 1;
-        if self.attempts == 1 {
-            return Some(limit);
-        }
-        limit.checked_sub(self.since.elapsed()).filter(|left| !left.is_zero())
-    }
-
-    /// A pause no longer than the time left.
-    fn cap(&self, pause: Duration) -> Duration {
-        self.limit.map_or(pause, |limit| pause.min(limit.saturating_sub(self.since.elapsed())))
-    }
 }
 
 /// A lock this process holds. Release it; dropping only stops the renewal and asks for the session's destruction, which
@@ -321,7 +221,7 @@ fn still_held(
     client: Client,
     key: String,
     session: String,
-) -> impl Fn(QueryOptions) -> futures_util::future::BoxFuture<'static, Result<(bool, u64)>> {
+) -> impl Fn(QueryOptions) -> BoxFuture<'static, Result<(bool, u64)>> {
     move |query| {
         let (client, key, session) = (client.clone(), key.clone(), session.clone());
         Box::pin(async move {
@@ -350,86 +250,9 @@ impl HeldLock {
         let HeldLock { lock, session, heartbeat, monitor, _busy } = self;
         monitor.stop();
         let released = lock.client.kv().release(&lock.entry(&session), &lock.options.write).await;
-        let stopped = match heartbeat {
-            Some(heartbeat) => heartbeat.stop().await,
-            None => Ok(()),
-        };
-        // Whether it was still ours does not matter, and neither does a session that is gone already.
+        let ended = end_session(heartbeat).await;
+        // False means it was no longer ours, which frees it just as well.
         released.map_err(Error::step("failed to release lock"))?;
-        match stopped {
-            Err(Error::SessionExpired) | Ok(()) => Ok(()),
-            Err(error) => Err(Error::step("failed to destroy session")(error)),
-        }
-    }
-}
-
-/// Watches, from a task of its own, whether something is still held.
-#[derive(Debug)]
-pub(crate) struct Monitor {
-    task: JoinHandle<()>,
-    lost: watch::Receiver<bool>,
-}
-
-impl Monitor {
-    pub(crate) fn start<R, A, E>(options: HoldOptions, expired: Option<E>, read: R) -> Self
-    where
-        R: Fn(QueryOptions) -> A + Send + Sync + 'static,
-        A: Future<Output = Result<(bool, u64)>> + Send,
-        E: Future<Output = ()> + Send + 'static,
-    {
-        let (lose, lost) = watch::channel(false);
-        let task = tokio::spawn(async move {
-            tokio::select! {
-                () = until_lost(&options, read) => (),
-                () = async { match expired { Some(expired) => expired.await, None => std::future::pending().await } } => (),
-            }
-            lose.send_replace(true);
-        });
-        Monitor { task, lost }
-    }
-
-    pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut lost = self.lost.clone();
-        async move {
-            // A closed channel means the lock was released, which ends holding it as well.
-            let _ = lost.wait_for(|lost| *lost).await;
-        }
-    }
-
-    pub(crate) fn stop(&self) {
-        self.task.abort();
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn until_lost<R, A>(options: &HoldOptions, read: R)
-where
-    R: Fn(QueryOptions) -> A,
-    A: Future<Output = Result<(bool, u64)>>,
-{
-    let mut query = options.query.clone().consistent();
-    let mut retries = options.monitor_retries;
-    loop {
-        match read(query.clone()).await {
-            Ok((true, index)) => {
-                query.index = index;
-                retries = options.monitor_retries;
-            }
-            Ok((false, _)) => return,
-            Err(error) if error.is_retryable() && retries > 0 => {
-                retries -= 1;
-                query.index = 0;
-                sleep(options.monitor_retry_interval).await;
-            }
-            Err(error) => {
-                tracing::warn!("a lock counts as lost, because the agent does not answer: {error}");
-                return;
-            }
-        }
+        ended
     }
 }

@@ -312,7 +312,8 @@ impl Operator {
         let status = answer.status();
         let body = answer.text().await?;
         // An unhealthy state and an exceeded rate limit share their status; only the first has a body.
-        serde_json::from_str(&body).map_err(|_| crate::Error::UnexpectedResponse { status, body: body.trim().to_owned() })
+        serde_json::from_str(&body)
+            .map_err(|_| crate::Error::UnexpectedResponse { status, body: body.trim().to_owned() })
     }
 
     /// Health of the servers, in full.

@@ -231,8 +231,10 @@ impl QueryOptions {
         let bound = |name: &str, age: Option<Duration>| {
             age.filter(|age| !age.is_zero()).map(|age| format!("{name}={}", age.as_secs()))
         };
-        let parts: Vec<String> =
-            [bound("max-age", self.max_age), bound("stale-if-error", self.stale_if_error)].into_iter().flatten().collect();
+        let parts: Vec<String> = [bound("max-age", self.max_age), bound("stale-if-error", self.stale_if_error)]
+            .into_iter()
+            .flatten()
+            .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
@@ -401,10 +403,8 @@ mod tests {
 
     #[test]
     fn cache_bounds_are_whole_seconds() {
-        let options = QueryOptions::new()
-            .cached()
-            .max_age(Duration::from_secs(5))
-            .stale_if_error(Duration::from_millis(60_500));
+        let options =
+            QueryOptions::new().cached().max_age(Duration::from_secs(5)).stale_if_error(Duration::from_millis(60_500));
         assert_eq!(options.cache_control().as_deref(), Some("max-age=5, stale-if-error=60"));
     }
 

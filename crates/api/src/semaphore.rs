@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Client, Error, KvPair, QueryOptions, Result, SessionBehavior, SessionHeartbeat, SessionRequest, WriteOptions, go,
-    lock::{Busy, HoldOptions, Monitor, Patience},
+    hold::{Busy, HoldOptions, Monitor, Patience, end_session},
 };
 
 /// `Flags` of every key used by a semaphore; other clients recognise them by it.
@@ -285,10 +286,7 @@ impl Semaphore {
     }
 
     /// A consistent blocking read that says whether `session` still holds a slot, and the index to block on next.
-    fn still_held(
-        &self,
-        session: String,
-    ) -> impl Fn(QueryOptions) -> futures_util::future::BoxFuture<'static, Result<(bool, u64)>> + use<> {
+    fn still_held(&self, session: String) -> impl Fn(QueryOptions) -> BoxFuture<'static, Result<(bool, u64)>> + use<> {
         let semaphore = self.clone();
         move |query| {
             let (semaphore, session) = (semaphore.clone(), session.clone());
@@ -329,17 +327,10 @@ impl HeldSemaphore {
         monitor.stop();
         let freed = semaphore.give_up_slot(&session).await;
         let deleted = semaphore.client.kv().delete(&semaphore.contender_key(&session), &semaphore.options.write).await;
-        let stopped = match heartbeat {
-            Some(heartbeat) => heartbeat.stop().await,
-            None => Ok(()),
-        };
+        let ended = end_session(heartbeat).await;
         freed.map_err(Error::step("failed to update lock"))?;
         deleted.map_err(Error::step("failed to remove contender entry"))?;
-        match stopped {
-            // A session that is gone already is as good as destroyed.
-            Err(Error::SessionExpired) | Ok(()) => Ok(()),
-            Err(error) => Err(Error::step("failed to destroy session")(error)),
-        }
+        ended
     }
 }
 

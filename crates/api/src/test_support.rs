@@ -102,8 +102,19 @@ impl TestAgent {
     async fn try_start(arguments: &[&str]) -> io::Result<Self> {
         let program = program()?;
         let [http, server, lan, wan, grpc] = free_ports()?;
-        let mut process = Command::new(program)
-            .args(["agent", "-dev", "-bind", "127.0.0.1", "-client", "127.0.0.1", "-log-level", "info", "-dns-port", "-1"])
+        let mut process = Command::new(&program)
+            .args([
+                "agent",
+                "-dev",
+                "-bind",
+                "127.0.0.1",
+                "-client",
+                "127.0.0.1",
+                "-log-level",
+                "info",
+                "-dns-port",
+                "-1",
+            ])
             .args(["-hcl", &format!("ports {{ grpc_tls = -1 serf_lan = {lan} serf_wan = {wan} server = {server} }}")])
             .args(["-http-port", &http.to_string(), "-grpc-port", &grpc.to_string()])
             .args(arguments)
@@ -112,7 +123,8 @@ impl TestAgent {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
-            .spawn()?;
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot start {}: {error}", program.display())))?;
         let output = process.stdout.take().ok_or_else(|| io::Error::other("the agent has no output"))?;
         let mut lines = BufReader::new(output).lines();
         until_running(&mut lines).await?;

@@ -64,7 +64,9 @@ impl Material {
             return Ok(builder.with_no_client_auth());
         };
         builder.with_client_auth_cert(chain, key).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => Error::TlsFile("tls: private key does not match public key".to_owned()),
+            rustls::Error::InconsistentKeys(_) => {
+                Error::TlsFile("tls: private key does not match public key".to_owned())
+            }
             other => Error::TlsFile(cause::tls_text(&other)),
         })
     }
@@ -91,9 +93,8 @@ fn load_ca_path(path: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let mut pending = vec![path.to_owned()];
     while let Some(path) = pending.pop() {
-        let lstat = |error: std::io::Error| {
-            Error::TlsFile(format!("lstat {}: {}", path.display(), cause::system_text(&error)))
-        };
+        let lstat =
+            |error: std::io::Error| Error::TlsFile(format!("lstat {}: {}", path.display(), cause::system_text(&error)));
         if !fs::symlink_metadata(&path).map_err(lstat)?.is_dir() {
             add_pem(&mut roots, &path).map_err(Error::CaPath)?;
             continue;
@@ -209,11 +210,8 @@ mod tests {
         assert_eq!(in_file, format!("Error loading CA File: Couldn't parse PEM in: {}", file.display()));
         let in_path = failure(TlsConfig { ca_path: Some(folder.path().to_owned()), ..TlsConfig::default() });
         assert_eq!(in_path, format!("Error loading CA Path: Couldn't parse PEM in: {}", file.display()));
-        let identity = failure(TlsConfig {
-            client_cert: Some(file.clone()),
-            client_key: Some(file),
-            ..TlsConfig::default()
-        });
+        let identity =
+            failure(TlsConfig { client_cert: Some(file.clone()), client_key: Some(file), ..TlsConfig::default() });
         assert_eq!(identity, "tls: failed to find any PEM data in certificate input");
     }
 }

@@ -97,7 +97,8 @@ impl Transport {
             }
             Payload::Bytes(bytes) => bytes,
         };
-        let request = || head.to_request(self.host(), Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync());
+        let request =
+            || head.to_request(self.host(), Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync());
         while let Some(connection) = self.take_idle().await {
             match exchange(connection, request()).await {
                 Ok(answer) => return Ok(answer),
@@ -135,7 +136,8 @@ impl Transport {
             Some(tls) => self.secure(tls, stream).await?,
             None => stream,
         };
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| cause::exchange(&error, &ends))?;
+        let (sender, driver) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| cause::exchange(&error, &ends))?;
         // Ends by itself: when the sender is dropped or the agent closes. Its error reaches the sender.
         tokio::spawn(async move {
             if let Err(error) = driver.await {

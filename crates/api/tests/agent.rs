@@ -1,9 +1,9 @@
 //! Agent, catalog, health, operator, coordinates, events, snapshots: shapes as a real agent sends them.
 
 use api::{
-    AgentCheckRegistration, AgentServiceRegistration, AutopilotConfiguration, CatalogDeregistration, CatalogRegistration,
-    ConnectRegistration, FireRequest, HealthCheck, MemberStatus, MembersOptions, QueryOptions, ServiceQuery, TokenKind,
-    WriteOptions, test_support::run,
+    AgentCheckRegistration, AgentServiceRegistration, AutopilotConfiguration, CatalogDeregistration,
+    CatalogRegistration, ConnectRegistration, FireRequest, HealthCheck, MemberStatus, MembersOptions, QueryOptions,
+    ServiceQuery, TokenKind, WriteOptions, test_support::run,
 };
 use tokio::io::AsyncReadExt;
 
@@ -111,7 +111,10 @@ fn the_log_is_followed_line_by_line() {
         let line = lines.next_line().await?.unwrap();
         assert!(line.contains("] "), "{line}");
         let line = json.next_line().await?.unwrap();
-        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|line| line["@message"].is_string()), "{line}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|line| line["@message"].is_string()),
+            "{line}"
+        );
         let error = agent.monitor("nosuch", &QueryOptions::new()).await.err().unwrap();
         assert_eq!(error.to_string(), "Unexpected response code: 400 (Unknown log level: nosuch)");
         Ok(())

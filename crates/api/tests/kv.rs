@@ -35,7 +35,9 @@ fn entries_are_written_read_listed_and_deleted() {
 fn keys_reach_the_store_as_given() {
     run(async |agent| {
         let kv = agent.client()?.kv();
-        for key in ["with space", "q?a=b&c#d", "per%cent%2F", "plus+", "\u{e9}t\u{e9}", "a;b=c,d:e@f$g", "star*(x)!'", "end/"] {
+        for key in
+            ["with space", "q?a=b&c#d", "per%cent%2F", "plus+", "\u{e9}t\u{e9}", "a;b=c,d:e@f$g", "star*(x)!'", "end/"]
+        {
             kv.put(&KvPair::new(key, key), &WriteOptions::new()).await?;
             let (pair, _) = kv.get(key, &QueryOptions::new()).await?;
             assert_eq!(pair.map(|pair| (pair.key, pair.value)), Some((key.to_owned(), key.as_bytes().to_vec())));
@@ -99,9 +101,8 @@ fn an_agent_that_stopped_is_a_refused_connection() {
         agent.kill().await.map_err(|error| Error::InvalidArgument(error.to_string()))?;
         let error = client.status().leader(&QueryOptions::new()).await.unwrap_err();
         let address = agent.http_addr();
-        let expected = format!(
-            "Get \"http://{address}/v1/status/leader\": dial tcp {address}: connect: connection refused"
-        );
+        let expected =
+            format!("Get \"http://{address}/v1/status/leader\": dial tcp {address}: connect: connection refused");
         assert_eq!(error.to_string(), expected);
         Ok::<(), Error>(())
     });

@@ -1,5 +1,7 @@
 //! What goes over the wire, seen by a small server that answers the same to everything.
 
+#![allow(clippy::unwrap_used, reason = "everything here is test code, functions shared by tests included")]
+
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
@@ -145,7 +147,10 @@ async fn bodies_say_what_they_are() -> Result<()> {
     client.kv().put(&KvPair { flags: 7, ..KvPair::new("a/b c", "v") }, &WriteOptions::new()).await?;
     let seen = server.last();
     assert_eq!((seen.method.as_str(), seen.target.as_str()), ("PUT", "/v1/kv/a/b%20c?flags=7"));
-    assert_eq!((seen.header("content-type"), seen.header("content-length")), (Some("application/octet-stream"), Some("1")));
+    assert_eq!(
+        (seen.header("content-type"), seen.header("content-length")),
+        (Some("application/octet-stream"), Some("1"))
+    );
     assert_eq!(seen.body, "v");
 
     client.kv().put(&KvPair::new("k", ""), &WriteOptions::new()).await?;
@@ -170,6 +175,17 @@ async fn a_path_prefix_comes_first() -> Result<()> {
     Client::new(config)?.status().leader(&QueryOptions::new()).await?;
     let seen = server.last();
     assert_eq!((seen.target.as_str(), seen.header("host")), ("/proxy/v1/status/leader", Some(server.address.as_str())));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_with_a_bare_trailing_slash_asks_for_nothing_known() -> Result<()> {
+    let server = Recorder::start(200, &[], "\"\"").await;
+    Client::new(Config::default().address(format!("http://{}/", server.address)))?
+        .status()
+        .leader(&QueryOptions::new())
+        .await?;
+    assert_eq!(server.last().target, "/status/leader");
     Ok(())
 }
 
@@ -257,6 +273,26 @@ async fn a_connection_closed_while_idle_is_replaced() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_dropped_call_closes_its_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(Config::default().address(listener.local_addr().unwrap().to_string())).unwrap();
+    let status = client.status();
+    let options = QueryOptions::new();
+    let mut call = Box::pin(status.leader(&options));
+    let mut request = [0; 4096];
+    let mut stream = tokio::select! {
+        _ = &mut call => panic!("nobody answered"),
+        stream = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream
+        } => stream,
+    };
+    drop(call);
+    assert_eq!(stream.read(&mut request).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_says_nothing_is_an_eof() -> Result<()> {
     let address = scripted(vec![vec![""]]).await;
     let client = Client::new(Config::default().address(&address))?;
@@ -279,8 +315,14 @@ async fn a_body_cut_off_is_an_error() -> Result<()> {
 async fn places_nobody_is_at_are_worded_as_by_the_reference() {
     let table = [
         ("", "Get \"http:///v1/status/leader\": http: no Host in request URL"),
-        ("nosuch.sock", "Get \"http://nosuch.sock/v1/status/leader\": dial unix nosuch.sock: connect: no such file or directory"),
-        ("/no/such", "Get \"http://%2Fno%2Fsuch/v1/status/leader\": dial unix /no/such: connect: no such file or directory"),
+        (
+            "nosuch.sock",
+            "Get \"http://nosuch.sock/v1/status/leader\": dial unix nosuch.sock: connect: no such file or directory",
+        ),
+        (
+            "/no/such",
+            "Get \"http://%2Fno%2Fsuch/v1/status/leader\": dial unix /no/such: connect: no such file or directory",
+        ),
     ];
     for (path, text) in table {
         let client = Client::new(Config::default().address(format!("unix://{path}"))).unwrap();
@@ -288,7 +330,10 @@ async fn places_nobody_is_at_are_worded_as_by_the_reference() {
     }
     let table = [
         ("host:8500/p", "Get \"http://host:8500%2Fp/v1/status/leader\": dial tcp: lookup host:8500/p: no such host"),
-        ("127.0.0.1:1", "Get \"http://127.0.0.1:1/v1/status/leader\": dial tcp 127.0.0.1:1: connect: connection refused"),
+        (
+            "127.0.0.1:1",
+            "Get \"http://127.0.0.1:1/v1/status/leader\": dial tcp 127.0.0.1:1: connect: connection refused",
+        ),
     ];
     for (address, text) in table {
         let client = Client::new(Config::default().address(address)).unwrap();

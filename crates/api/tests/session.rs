@@ -20,8 +20,9 @@ fn a_session_has_what_was_asked_for() {
         assert_eq!((entry.lock_delay, entry.behavior), (Duration::from_millis(1_500), SessionBehavior::Delete));
         assert_eq!(entry.node_checks, ["serfHealth"]);
         assert!(meta.last_index >= entry.create_index);
-        assert_eq!(session.node(&entry.node, &QueryOptions::new()).await?.0, [entry.clone()]);
-        assert_eq!(session.list(&QueryOptions::new()).await?.0, [entry]);
+        let expected = std::slice::from_ref(&entry);
+        assert_eq!(session.node(&entry.node, &QueryOptions::new()).await?.0, expected);
+        assert_eq!(session.list(&QueryOptions::new()).await?.0, expected);
         Ok(())
     });
 }

@@ -1,5 +1,7 @@
 //! TLS and Unix sockets against a real agent. The certificates come from the program itself.
 
+#![allow(clippy::unwrap_used, reason = "everything here is test code, functions shared by tests included")]
+
 use std::{path::Path, process::Stdio};
 
 use api::{
@@ -97,19 +99,17 @@ async fn a_server_certificate_is_verified() -> Result<()> {
 async fn a_client_certificate_is_shown() -> Result<()> {
     let agent = TlsAgent::start(true).await;
     let file = |name: &str| agent.folder.path().join(name);
-    let identified = agent
-        .trusting()
-        .client_cert(file("dc1-cli-consul-0.pem"))
-        .client_key(file("dc1-cli-consul-0-key.pem"));
+    let identified =
+        agent.trusting().client_cert(file("dc1-cli-consul-0.pem")).client_key(file("dc1-cli-consul-0-key.pem"));
     assert!(!leader(identified).await?.is_empty());
 
     let anonymous = leader(agent.trusting()).await.unwrap_err().to_string();
-    assert_eq!(anonymous, format!("Get \"{}\": remote error: tls: bad certificate", agent.url()));
+    // Which alert it is depends on the TLS version and library of the server.
+    assert!(anonymous.starts_with(&format!("Get \"{}\": remote error: tls: ", agent.url())), "{anonymous}");
+    assert!(anonymous.ends_with(" certificate") || anonymous.ends_with("certificate required"), "{anonymous}");
 
-    let mismatched = agent
-        .trusting()
-        .client_cert(file("dc1-cli-consul-0.pem"))
-        .client_key(file("dc1-server-consul-0-key.pem"));
+    let mismatched =
+        agent.trusting().client_cert(file("dc1-cli-consul-0.pem")).client_key(file("dc1-server-consul-0-key.pem"));
     assert_eq!(leader(mismatched).await.unwrap_err().to_string(), "tls: private key does not match public key");
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Transactions against a real agent.
 
 use api::{
-    AgentService, CheckTxnOp, HealthCheck, KvTxnOp, Node, NodeTxnOp, QueryOptions, Result, ServiceTxnOp, Txn, TxnError, TxnOp,
-    TxnOutcome, TxnResult, TxnVerb, test_support::run,
+    AgentService, CheckTxnOp, HealthCheck, KvTxnOp, Node, NodeTxnOp, QueryOptions, Result, ServiceTxnOp, Txn, TxnError,
+    TxnOp, TxnOutcome, TxnResult, TxnVerb, test_support::run,
 };
 
 async fn committed(txn: &Txn, operations: &[TxnOp]) -> Result<Vec<TxnResult>> {
@@ -38,11 +38,7 @@ fn all_or_nothing_happens() {
         let texts: Vec<_> = errors.iter().map(|error| (error.op_index, error.what.as_str())).collect();
         assert_eq!(
             texts,
-            [
-                (1, "failed to set key \"b\", index is stale"),
-                (2, "key \"b\" exists"),
-                (3, "key \"c\" doesn't exist"),
-            ]
+            [(1, "failed to set key \"b\", index is stale"), (2, "key \"b\" exists"), (3, "key \"c\" doesn't exist"),]
         );
         assert_eq!(client.kv().get("a", &QueryOptions::new()).await?.0.unwrap().flags, 7);
         Ok(())
@@ -78,7 +74,8 @@ fn sessions_lock_and_unlock() {
         let id = client.session().create(&api::SessionRequest::new(), &api::WriteOptions::new()).await?;
         let txn = client.txn();
         committed(&txn, &[KvTxnOp::lock("k", "v", &id).into(), KvTxnOp::check_session("k", &id).into()]).await?;
-        let errors = rolled_back(&txn, &[KvTxnOp::unlock("k", "v", "00000000-0000-0000-0000-000000000000").into()]).await?;
+        let errors =
+            rolled_back(&txn, &[KvTxnOp::unlock("k", "v", "00000000-0000-0000-0000-000000000000").into()]).await?;
         assert_eq!(errors[0].what, "failed to unlock key \"k\", lock isn't held, or is held by another session");
         committed(&txn, &[KvTxnOp::unlock("k", "v", &id).into()]).await?;
         Ok(())
@@ -110,7 +107,8 @@ fn nodes_services_and_checks_are_operated_on() {
             ],
         )
         .await?;
-        let [TxnResult::Node(set_node), TxnResult::Service(set_service), TxnResult::Check(set_check)] = results.as_slice()
+        let [TxnResult::Node(set_node), TxnResult::Service(set_service), TxnResult::Check(set_check)] =
+            results.as_slice()
         else {
             panic!("{results:?}")
         };

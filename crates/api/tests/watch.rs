@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use api::{
-    AgentServiceRegistration, FireRequest, KvPair, QueryOptions, ServiceQuery, WriteOptions, id_to_index, test_support::run,
+    AgentServiceRegistration, FireRequest, KvPair, QueryOptions, ServiceQuery, WriteOptions, id_to_index,
+    test_support::run,
 };
 use futures_util::StreamExt;
 
@@ -67,7 +68,8 @@ fn service_instances_come_and_go() {
         let client = agent.client()?;
         let mut watch = client.health().watch_service(ServiceQuery::new("web").tag("v1"), QueryOptions::new());
         assert!(watch.changed().await?.0.is_empty());
-        let web = AgentServiceRegistration { tags: vec!["v1".into()], port: 80, ..AgentServiceRegistration::new("web") };
+        let web =
+            AgentServiceRegistration { tags: vec!["v1".into()], port: 80, ..AgentServiceRegistration::new("web") };
         client.agent().register_service(&web, &WriteOptions::new()).await?;
         assert_eq!(watch.changed().await?.0[0].service.port, 80);
         client.agent().deregister_service("web", &WriteOptions::new()).await?;

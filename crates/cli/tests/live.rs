@@ -100,8 +100,8 @@ fn a_lock_is_held_while_its_program_runs_and_gone_after() {
     let ran = cluster.run(&["lock", "l/a", "exit 3"]);
     assert_eq!((ran.exit, ran.stderr.as_str()), (0, "Error running handler: exit status 3\n"));
     let verbose = cluster.output(&["lock", "-verbose", "-shell=false", "l/a", "true"]);
-    let steps =
-        "Setting up lock at path: l/a/.lock\nAttempting lock acquisition\nStarting handler\nCleanup succeeded\n";
+    let steps = "Setting up lock at path: l/a/.lock\nAttempting lock acquisition\nStarting handler\nChild \
+                 terminated, releasing lock\nCleanup succeeded\n";
     assert_eq!(verbose, steps);
 }
 

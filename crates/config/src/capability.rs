@@ -154,7 +154,7 @@ pub struct Unavailable {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} is not available in this version yet", self.key, self.capability)?;
+        write!(f, "{}: this version does not have {} yet", self.key, self.capability)?;
         match &self.place {
             Some(place) => write!(f, " (set at {place})"),
             None => Ok(()),
@@ -216,7 +216,9 @@ fn asked(key: &Key, setting: &Setting, config: &Loaded) -> Option<Capability> {
         }
         _ => {}
     }
-    if key.idle || setting.value.equals_default(key.effective_default(config.runtime.dev_mode)) {
+    let states_dev_default = key.dev_default != Preset::Unset && setting.value.equals_default(key.dev_default);
+    let states_default = states_dev_default || setting.value.equals_default(key.default);
+    if key.idle || states_default {
         return None;
     }
     Some(key.capability)

@@ -162,11 +162,6 @@ impl Key {
         self.secret = true;
         self
     }
-
-    /// The default that holds in the given mode.
-    pub fn effective_default(&self, dev_mode: bool) -> Preset {
-        if dev_mode && self.dev_default != Preset::Unset { self.dev_default } else { self.default }
-    }
 }
 
 const fn flag(path: &'static str, capability: Capability) -> Key {

@@ -1,5 +1,7 @@
 //! Filtering a catalog of 10,000 nodes, by kind of test.
 
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -33,14 +35,15 @@ fn filtering(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("10000 nodes");
     group.throughput(Throughput::Elements(NODES));
     for (name, expression) in EXPRESSIONS {
-        let filter = Filter::<Node>::new(expression).expect("the expression is right");
+        let filter = Filter::<Node>::new(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
         group.bench_function(name, |bencher| {
             bencher.iter(|| nodes.iter().filter(|node| filter.matches(black_box(node))).count());
         });
     }
     group.finish();
     criterion.bench_function("parse and bind", |bencher| {
-        bencher.iter(|| Filter::<Node>::new(black_box("Meta.rack == r7 and (Datacenter == dc1 or `10.0.` in Address)")));
+        bencher
+            .iter(|| Filter::<Node>::new(black_box("Meta.rack == r7 and (Datacenter == dc1 or `10.0.` in Address)")));
     });
 }
 

@@ -34,5 +34,5 @@ pub use error::{CREATE_ERROR_PREFIX, Fault, FilterError, ParseError};
 pub use expression::{Expression, Match, Operator, Selector};
 pub use filter::Filter;
 pub use parse::{MAX_DEPTH, MAX_LENGTH_BYTES};
-pub use re2::{MAX_GROUP_DEPTH, MAX_REPEAT};
+pub use re2::{MAX_NESTING, MAX_REPEAT};
 pub use schema::NodeInfo;

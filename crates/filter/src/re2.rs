@@ -12,10 +12,9 @@ use regex::{Regex, RegexBuilder};
 
 /// Most repetitions `{n,m}` may ask for, also as the product of nested ones (RE2's own limit).
 pub const MAX_REPEAT: u32 = 1000;
-/// Deepest nesting of groups. RE2 allows 1000; the engine builds recursively, and this keeps it within any thread's stack.
-pub const MAX_GROUP_DEPTH: usize = 250;
-/// A group puts at most an alternation, a concatenation and a repetition between itself and the next.
-const MAX_ENGINE_DEPTH: u32 = 4 * MAX_GROUP_DEPTH as u32 + 8;
+/// Deepest nesting the engine is given, counting groups, alternations, sequences and repetitions. RE2 allows 1000; the
+/// engine recurses when it builds, and this many levels fit the stack of any thread, unoptimised builds included.
+pub const MAX_NESTING: u32 = 128;
 
 /// Compiles `pattern`.
 ///
@@ -24,7 +23,7 @@ const MAX_ENGINE_DEPTH: u32 = 4 * MAX_GROUP_DEPTH as u32 + 8;
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     let wrong = |fault: Fault<'_>| format!("error parsing regexp: {}: `{}`", fault.cause, fault.part);
     let written = translate::translate(pattern).map_err(wrong)?;
-    RegexBuilder::new(&written).nest_limit(MAX_ENGINE_DEPTH).build().map_err(|error| {
+    RegexBuilder::new(&written).nest_limit(MAX_NESTING).build().map_err(|error| {
         let cause = match error {
             regex::Error::CompiledTooBig(_) => "expression too large",
             _ => "expression nests too deeply",

@@ -167,7 +167,10 @@ impl Fields for ConnectProxyConfig {
         Field::new("Mode", Text(|proxy| &proxy.mode)),
         Field::new(
             "Upstreams",
-            Nested(&Each { items: |proxy: &ConnectProxyConfig| &proxy.upstreams, item: |upstream: &Upstream| upstream }),
+            Nested(&Each {
+                items: |proxy: &ConnectProxyConfig| &proxy.upstreams,
+                item: |upstream: &Upstream| upstream,
+            }),
         ),
         Field::new("MeshGateway", Nested(&Through(|proxy: &ConnectProxyConfig| &proxy.mesh_gateway))),
         Field::new("Expose", Nested(&Through(|proxy: &ConnectProxyConfig| &proxy.expose))),
@@ -198,7 +201,10 @@ impl Fields for MeshGatewayConfig {
 impl Fields for ExposeConfig {
     const FIELDS: &'static [Field<Self>] = &[
         Field::new("Checks", Bool(|expose| expose.checks)),
-        Field::new("Paths", Nested(&Each { items: |expose: &ExposeConfig| &expose.paths, item: |path: &ExposePath| path })),
+        Field::new(
+            "Paths",
+            Nested(&Each { items: |expose: &ExposeConfig| &expose.paths, item: |path: &ExposePath| path }),
+        ),
     ];
 }
 

@@ -177,7 +177,7 @@ async fn sessions_live_and_lock() {
         (&info[0]["Name"], &info[0]["LockDelay"], &info[0]["Node"]),
         (&json!("n"), &json!(15_000_000_000_u64), &json!("one"))
     );
-    assert_eq!((&info[0]["NodeChecks"], &info[0]["Behavior"]), (&json!(null), &json!("release")));
+    assert_eq!((&info[0]["NodeChecks"], &info[0]["Behavior"]), (&json!([]), &json!("release")));
     assert_eq!(running.put(&format!("/v1/kv/lock?acquire={id}"), "x").await.text(), "true");
     assert_eq!(running.get("/v1/kv/lock").await.json()[0]["Session"], json!(id));
     assert_eq!(running.get("/v1/session/node/ONE").await.json(), running.get("/v1/session/list").await.json());

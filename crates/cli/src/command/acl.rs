@@ -9,6 +9,8 @@ use crate::invocation::Invocation;
 /// What every ACL command waits for.
 pub(super) const CAPABILITY: &str = "access control (ACL)";
 
+const TOKEN_KINDS: &[&str] = &["default", "agent", "recovery", "replication"];
+
 pub(super) const COMMANDS: &[Command] = &[
     Command::group(
         "acl",
@@ -73,11 +75,12 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn set_agent_token(invocation: &Invocation<'_>) -> Outcome {
-    match invocation.args.len() {
-        0 => Err(Error::failed("Error! Missing TYPE and TOKEN arguments")),
-        1 => Err(Error::failed("Error! Missing TOKEN argument")),
-        2 => Ok(()),
-        count => Err(Error::failed(format!("Error! Too many arguments: expected 2 got {count}"))),
+    match invocation.args.as_slice() {
+        [] => Err(Error::failed("Error! Missing TYPE and TOKEN arguments")),
+        [kind] if TOKEN_KINDS.contains(&kind.as_str()) => Err(Error::failed("Error! Missing TOKEN argument")),
+        [_] => Err(Error::failed("Error! MISSING TYPE argument")),
+        [_, _] => Ok(()),
+        more => Err(Error::failed(format!("Error! Too many arguments: expected 2 got {}", more.len()))),
     }
 }
 

@@ -49,7 +49,7 @@ fn flag(spec: &'static FlagSpec) -> Flag {
 /// The default as it would be written. Numbers become text that lives as long as the table they are in.
 fn default(preset: Preset) -> &'static str {
     match preset {
-        Preset::Unset | Preset::Bool(false) => "",
+        Preset::Unset | Preset::Bool(false) | Preset::Int(0) => "",
         Preset::Bool(true) => "true",
         Preset::Int(number) => number.to_string().leak(),
         Preset::Float(number) => number.to_string().leak(),

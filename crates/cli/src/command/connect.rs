@@ -105,6 +105,7 @@ pub(super) const COMMANDS: &[Command] = &[
         ),
     ])
     .groups(Groups::CS)
+    .without_client_says("==> Error connecting to Consul agent: ")
     .flags_of_its_own(&[
         Flag::text("proxy-id", "ID of the proxy's registration at the agent.").variable("CONNECT_PROXY_ID"),
         Flag::text("sidecar-for", "ID of the service whose only registered sidecar proxy to run.")
@@ -138,6 +139,9 @@ pub(super) const COMMANDS: &[Command] = &[
         ("With given ports", "consul connect redirect-traffic -proxy-uid 1234 -proxy-inbound-port 20000"),
     ])
     .groups(Groups::CM)
+    .without_client_says(
+        "==> Failed to create configuration to apply traffic redirection rules: error creating Consul API client: ",
+    )
     .on_flag_error("==> Failed to parse args: ")
     .flags_of_its_own(&[
         Flag::text("proxy-uid", "User ID the proxy runs as; its own traffic is left alone. Required."),
@@ -174,9 +178,16 @@ fn proxy(invocation: &Invocation<'_>) -> Outcome {
 
 fn redirect_traffic(invocation: &Invocation<'_>) -> Outcome {
     let values = &invocation.values;
-    require(invocation, "proxy-uid", "-proxy-uid is required")?;
-    if values.text("proxy-id").is_empty() && values.int("proxy-inbound-port") == 0 {
-        return Err(Error::failed("either -proxy-id or -proxy-inbound-port are required"));
+    require(invocation, "proxy-uid", "==> -proxy-uid is required")?;
+    let has_proxy_id = !values.text("proxy-id").is_empty();
+    if !has_proxy_id && values.int("proxy-inbound-port") == 0 {
+        return Err(Error::failed("==> either -proxy-id or -proxy-inbound-port are required"));
+    }
+    if has_proxy_id && (values.is_given("proxy-inbound-port") || values.is_given("proxy-outbound-port")) {
+        return Err(Error::failed(
+            "==> -proxy-inbound-port or -proxy-outbound-port cannot be provided together with -proxy-id. Proxy's inbound \
+             and outbound ports are retrieved from the proxy's configuration instead.",
+        ));
     }
     Ok(())
 }

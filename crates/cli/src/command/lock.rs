@@ -2,13 +2,14 @@
 
 mod hold;
 
-use std::process::Stdio;
+use std::io;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::process::Child;
 
-use self::hold::{Hold, Holding};
+use self::hold::{Contender, Hold, Holding};
 use super::{Command, Run};
 use crate::child;
 use crate::client::{block_on, connect, read_options};
@@ -78,26 +79,45 @@ fn lock(invocation: &Invocation<'_>) -> Outcome {
             .self_info(&read_options(invocation))
             .await
             .map_err(|e| Error::failed(format!("Error querying Consul agent: {e}")))?;
-        let hold = Hold::new(&client, prefix, limit, &name, retries);
+        let hold = Hold::new(prefix, limit, name, retries);
         verbose(invocation, hold.description());
         verbose(invocation, "Attempting lock acquisition");
-        let acquired = tokio::select! {
-            _ = signals.next() => None,
-            acquired = hold.acquire(timeout) => {
-                acquired.map_err(|e| Error::failed(format!("Lock acquisition failed: {e}")))?
-            }
-        };
-        let Some(holding) = acquired else {
-            let cause = if timeout.is_some() { "Shutdown triggered or timeout" } else { "Shutdown triggered" };
-            return Err(Error::failed(format!("{cause} during lock acquisition")));
-        };
-        let ended = run(invocation, child, &holding, &mut signals).await;
-        release(invocation, &hold, holding).await?;
-        match ended {
-            Ended::Failed if values.bool("child-exit-code") => Err(Error::Exit(CHILD_FAILED_EXIT)),
-            _ => Ok(()),
-        }
+        let contender = hold.contend(&client).await.map_err(refused)?;
+        let outcome = contend(invocation, child, timeout, &contender, &mut signals).await;
+        contender.end().await;
+        outcome
     })
+}
+
+fn refused(error: api::Error) -> Error {
+    Error::failed(format!("Lock acquisition failed: {error}"))
+}
+
+/// From the wait for the lock to its release.
+async fn contend(
+    invocation: &Invocation<'_>,
+    child: &[String],
+    timeout: Option<Duration>,
+    contender: &Contender,
+    signals: &mut Signals,
+) -> Outcome {
+    let acquired = tokio::select! {
+        _ = signals.next() => None,
+        acquired = contender.acquire(timeout) => acquired.map_err(refused)?,
+    };
+    let Some(holding) = acquired else {
+        let cause = if timeout.is_some() { "Shutdown triggered or timeout" } else { "Shutdown triggered" };
+        return Err(Error::failed(format!("{cause} during lock acquisition")));
+    };
+    let ended = run(invocation, child, contender.lost(&holding), signals).await;
+    if !matches!(ended, Ended::Stopped) {
+        verbose(invocation, "Child terminated, releasing lock");
+    }
+    release(invocation, contender, holding).await?;
+    match ended {
+        Ended::Failed if invocation.values.bool("child-exit-code") => Err(Error::Exit(CHILD_FAILED_EXIT)),
+        _ => Ok(()),
+    }
 }
 
 /// The time to wait for the lock; whichever of the two flags comes last counts.
@@ -126,7 +146,12 @@ enum Ended {
     Stopped,
 }
 
-async fn run(invocation: &Invocation<'_>, child: &[String], holding: &Holding, signals: &mut Signals) -> Ended {
+async fn run(
+    invocation: &Invocation<'_>,
+    child: &[String],
+    lost: impl Future<Output = ()>,
+    signals: &mut Signals,
+) -> Ended {
     let terminal = invocation.terminal;
     verbose(invocation, "Starting handler");
     let mut command = child::command(child, invocation.values.bool("shell"), invocation.environment);
@@ -143,30 +168,29 @@ async fn run(invocation: &Invocation<'_>, child: &[String], holding: &Holding, s
         }
     };
     tokio::select! {
-        status = child.wait() => {
-            let failure = match status {
-                Ok(status) => child::failure(status),
-                Err(error) => Some(error.to_string()),
-            };
-            return match failure {
-                None => Ended::Succeeded,
-                Some(cause) => {
-                    terminal.complain(format!("Error running handler: {cause}"));
-                    Ended::Failed
-                }
-            };
-        }
+        status = child.wait() => return report(invocation, status),
         signal = signals.next() => {
             if let Some(Err(error)) = child::pid(&child).map(|pid| child::send(pid, signal)) {
                 terminal.complain(format!("Warning, could not forward signal: {error}"));
             }
             verbose(invocation, "Shutdown triggered, killing child");
         }
-        () = holding.lost() => verbose(invocation, "Lock lost, killing child"),
+        () = lost => verbose(invocation, "Lock lost, killing child"),
     }
     stop(invocation, &mut child).await;
-    verbose(invocation, "Child terminated, releasing lock");
+    report(invocation, child.wait().await);
     Ended::Stopped
+}
+
+/// Says how a child that ended by itself, or was told to, failed.
+fn report(invocation: &Invocation<'_>, status: io::Result<ExitStatus>) -> Ended {
+    let failure = match status {
+        Ok(status) => child::failure(status),
+        Err(error) => Some(error.to_string()),
+    };
+    let Some(cause) = failure else { return Ended::Succeeded };
+    invocation.terminal.complain(format!("Error running handler: {cause}"));
+    Ended::Failed
 }
 
 /// Ends the child: politely, and then not.
@@ -193,9 +217,9 @@ fn shown(pid: Pid) -> i32 {
 }
 
 /// Gives the lock up, and removes its key unless somebody else has it by now.
-async fn release(invocation: &Invocation<'_>, hold: &Hold, holding: Holding) -> Outcome {
+async fn release(invocation: &Invocation<'_>, contender: &Contender, holding: Holding) -> Outcome {
     holding.release().await.map_err(|e| Error::failed(format!("Lock release failed: {e}")))?;
-    match hold.destroy().await {
+    match contender.destroy().await {
         Ok(()) => verbose(invocation, "Cleanup succeeded"),
         Err(api::Error::LockInUse | api::Error::SemaphoreInUse) => {
             verbose(invocation, "Cleanup aborted, lock in use");

@@ -61,7 +61,13 @@ fn login(invocation: &Invocation<'_>) -> Outcome {
         return Err(Error::failed(SURPLUS));
     }
     require(invocation, "method", "Missing required '-method' flag")?;
-    require(invocation, "token-sink-file", "Missing required '-token-sink-file' flag")
+    require(invocation, "token-sink-file", "Missing required '-token-sink-file' flag")?;
+    let values = &invocation.values;
+    match (values.text("bearer-token-file").is_empty(), values.bool("aws-auto-bearer-token")) {
+        (true, false) => Err(Error::failed("Missing required '-bearer-token-file' flag")),
+        (false, true) => Err(Error::failed("Cannot use '-bearer-token-file' flag with '-aws-auto-bearer-token'")),
+        _ => Ok(()),
+    }
 }
 
 fn logout(invocation: &Invocation<'_>) -> Outcome {

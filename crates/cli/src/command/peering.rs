@@ -7,6 +7,7 @@ use crate::flag::{Flag, Groups};
 use crate::invocation::Invocation;
 
 const CAPABILITY: &str = "cluster peering";
+/// What half of these commands say; the others say the usual.
 const NO_CLIENT: &str = "Error connect to Consul agent: ";
 
 const NAME: Flag = Flag::text("name", "Name of the peer, as this cluster calls it. Required.");
@@ -33,7 +34,6 @@ pub(super) const COMMANDS: &[Command] = &[
     )
     .examples(&[("End one", "consul peering delete -name west")])
     .groups(Groups::CP)
-    .without_client_says(NO_CLIENT)
     .flags_of_its_own(&[NAME]),
     Command::new(
         "peering establish",
@@ -44,7 +44,6 @@ pub(super) const COMMANDS: &[Command] = &[
     )
     .examples(&[("Connect", "consul peering establish -name east -peering-token TOKEN")])
     .groups(Groups::CP)
-    .without_client_says(NO_CLIENT)
     .flags_of_its_own(&[NAME, Flag::text("peering-token", "Token made by the other cluster. Required."), META]),
     Command::new(
         "peering generate-token",

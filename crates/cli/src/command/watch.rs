@@ -33,6 +33,7 @@ pub(super) const COMMANDS: &[Command] = &[Command::new(
     ("Act on an event", "consul watch -type=event -name=deploy ./deploy.sh"),
 ])
 .groups(Groups::CS)
+.without_client_says("")
 .flags_of_its_own(&[
     Flag::text("type", "What to watch. Required.")
         .hint("type")

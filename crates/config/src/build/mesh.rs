@@ -177,8 +177,8 @@ impl Build<'_> {
         const KEY: &str = "connect.ca_provider";
         let fault = match connect.ca_provider.as_str() {
             "" => return Ok(()),
-            "consul" | "aws-pca" => leaf_ttl_fault(&connect.ca_config),
-            "vault" => leaf_ttl_fault(&connect.ca_config).or_else(|| vault_fault(&connect.ca_config)),
+            "consul" | "aws-pca" => ttl_fault(&connect.ca_config),
+            "vault" => vault_fault(&connect.ca_config).or_else(|| ttl_fault(&connect.ca_config)),
             other => Some(format!("{other} is not a valid CA provider")),
         };
         fault.map_or(Ok(()), |message| Err(self.invalid(KEY, message)))
@@ -207,24 +207,43 @@ fn entry_fault(entry: &OpaqueMap) -> Option<String> {
     }
 }
 
-/// Leaf certificates below an hour would be renewed faster than they spread.
-fn leaf_ttl_fault(config: &OpaqueMap) -> Option<String> {
+/// Rules on lifetimes, common to all providers.
+fn ttl_fault(config: &OpaqueMap) -> Option<String> {
     const MIN_LEAF_TTL: Duration = Duration::from_secs(3600);
     const MAX_LEAF_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
-    let text = config.get("LeafCertTTL")?.as_str()?;
-    let fault = match crate::duration::parse(text).map(wire::GoDuration::as_std) {
-        Err(detail) => {
-            format!("error decoding config: 1 error(s) decoding:\n\n* error decoding 'LeafCertTTL': {detail}")
-        }
-        Ok(ttl) if ttl < MIN_LEAF_TTL => {
-            format!("leaf cert TTL must be greater or equal than {}", crate::duration::show(MIN_LEAF_TTL))
-        }
-        Ok(ttl) if ttl > MAX_LEAF_TTL => {
-            format!("leaf cert TTL must be less than {}", crate::duration::show(MAX_LEAF_TTL))
-        }
-        Ok(_) => return None,
-    };
-    Some(fault)
+    const DEFAULT_LEAF_TTL: Duration = Duration::from_secs(72 * 3600);
+    const MIN_INTERMEDIATE_TTL: Duration = Duration::from_secs(3 * 3600);
+    const DEFAULT_INTERMEDIATE_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+    let mut wrong = Vec::new();
+    let mut ttl =
+        |name: &str, default| match config.get(name).and_then(|value| value.as_str()).map(crate::duration::parse) {
+            None => default,
+            Some(Ok(ttl)) => ttl.as_std(),
+            Some(Err(detail)) => {
+                wrong.push(format!("* error decoding '{name}': {detail}"));
+                default
+            }
+        };
+    let intermediate = ttl("IntermediateCertTTL", DEFAULT_INTERMEDIATE_TTL);
+    let leaf = ttl("LeafCertTTL", DEFAULT_LEAF_TTL);
+    ttl("RootCertTTL", Duration::ZERO);
+    if !wrong.is_empty() {
+        return Some(format!("error decoding config: {} error(s) decoding:\n\n{}", wrong.len(), wrong.join("\n")));
+    }
+    let shown = crate::duration::show;
+    if leaf < MIN_LEAF_TTL {
+        return Some(format!("leaf cert TTL must be greater or equal than {}", shown(MIN_LEAF_TTL)));
+    }
+    if leaf > MAX_LEAF_TTL {
+        return Some(format!("leaf cert TTL must be less than {}", shown(MAX_LEAF_TTL)));
+    }
+    if intermediate < MIN_INTERMEDIATE_TTL {
+        return Some("Intermediate Cert TTL must be greater or equal than 3h".to_owned());
+    }
+    // An intermediate certificate must outlive the leaves it signs by far.
+    let wanted = leaf * 3;
+    (intermediate < wanted)
+        .then(|| format!("Intermediate Cert TTL must be greater or equal than 3 * LeafCertTTL (>={}).", shown(wanted)))
 }
 
 fn vault_fault(config: &OpaqueMap) -> Option<String> {

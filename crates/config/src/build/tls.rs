@@ -25,6 +25,10 @@ impl Build<'_> {
     }
 
     fn tls_misuse(&self) -> Result<(), ConfigError> {
+        let key = "tls.grpc.verify_outgoing";
+        if self.settings.has(key) {
+            return Err(self.invalid(key, "verify_outgoing is not valid in the tls.grpc stanza"));
+        }
         for stanza in [DEFAULTS, HTTPS, GRPC] {
             let key = format!("{stanza}.verify_server_hostname");
             if self.settings.has(&key) {
@@ -36,10 +40,6 @@ impl Build<'_> {
             if self.settings.has(&key) {
                 return Err(self.invalid(&key, "use_auto_cert is only valid in the tls.grpc stanza"));
             }
-        }
-        let key = "tls.grpc.verify_outgoing";
-        if self.settings.has(key) {
-            return Err(self.invalid(key, "verify_outgoing is not valid in the tls.grpc stanza"));
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, String> {
         let mut start = open + 2;
         if text[start..].starts_with("- ") {
             before = before.trim_end();
-            start += 1;
+            start += 2;
         }
         if !before.is_empty() {
             nodes.push(Node::Text(before.to_owned()));
@@ -134,7 +134,7 @@ impl Lexer<'_> {
 
     /// Skips a comment action; yields where the text goes on and whether its leading blanks are trimmed.
     fn comment(&mut self) -> Result<Option<(usize, bool)>, String> {
-        if !self.rest().trim_start_matches("- ").starts_with("/*") {
+        if !self.rest().starts_with("/*") {
             return Ok(None);
         }
         let Some(end) = self.rest().find("*/") else { return self.fail("unclosed comment") };
@@ -165,14 +165,17 @@ impl Lexer<'_> {
         let mut commands = Vec::new();
         loop {
             let command = self.command()?;
-            if command.operands.is_empty() {
-                return self.fail(if commands.is_empty() {
-                    "missing value for command"
-                } else {
-                    "missing value for pipeline"
-                });
+            if command.operands.is_empty() && commands.is_empty() {
+                return match self.rest().chars().next() {
+                    Some(')') => self.fail("unexpected right paren"),
+                    Some('|') => self.unexpected(),
+                    _ => self.fail("missing value for command"),
+                };
             }
-            commands.push(command);
+            // Nothing behind a `|` is let through, as Go does.
+            if !command.operands.is_empty() {
+                commands.push(command);
+            }
             self.blanks();
             if !self.rest().starts_with('|') {
                 return Ok(Pipeline { commands });
@@ -221,9 +224,12 @@ impl Lexer<'_> {
                 OperandValue::Number(self.number()?)
             }
             Some(first) if first.is_alphabetic() || first == '_' => OperandValue::Function(self.function()?),
-            Some(other) => {
-                return self.fail(format!("unexpected {} in operand", wire::quote::go_quote(&other.to_string())));
+            Some('.') => {
+                self.at += 1;
+                // The data of the template, of which there is none.
+                OperandValue::Text("<no value>".to_owned())
             }
+            Some(_) => return self.unexpected(),
         };
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         Ok(Operand {

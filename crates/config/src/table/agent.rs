@@ -150,7 +150,7 @@ pub static AGENT_KEYS: &[Key] = &[
     flag("enable_central_service_config", Services).or(bool_(true)),
     flag("enable_debug", Core).or(bool_(false)).dev(bool_(true)),
     flag("enable_script_checks", Services).or(bool_(false)),
-    flag("enable_local_script_checks", Services).or(bool_(false)),
+    flag("enable_local_script_checks", Services),
     flag("enable_syslog", Syslog).or(bool_(false)),
     text("encrypt", GossipEncryption).secret(),
     flag("encrypt_verify_incoming", GossipEncryption).or(bool_(true)),

@@ -66,8 +66,8 @@ fn character<'p>(whole: &'p str, text: &'p str) -> Result<(u32, &'p str), Fault<
 /// `[:alpha:]`, `[:^alpha:]`; without `:]` somewhere behind it, the bracket is a character of the class.
 fn posix_class(text: &str) -> Result<Option<(String, &str)>, Fault<'_>> {
     const NAMES: [&str; 14] = [
-        "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
-        "xdigit",
+        "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
+        "word", "xdigit",
     ];
     let Some((name, rest)) = text.strip_prefix("[:").and_then(|inner| inner.split_once(":]")) else { return Ok(None) };
     let class = before(text, rest);

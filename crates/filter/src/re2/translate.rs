@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::class::{self, NOTHING};
-use super::{Fault, MAX_GROUP_DEPTH, MAX_REPEAT, before, escape, next};
+use super::{Fault, MAX_REPEAT, before, escape, next};
 
 pub(super) fn translate(pattern: &str) -> Result<String, Fault<'_>> {
     let mut translator = Translator {
@@ -56,7 +56,7 @@ impl<'p> Translator<'p> {
             let repeat_before = last_repeat.take();
             rest = match character {
                 '(' if after.starts_with('?') => self.perl_group(here)?,
-                '(' => self.open(after)?,
+                '(' => self.open(after),
                 ')' => self.close(after)?,
                 '|' => {
                     self.settle();
@@ -145,16 +145,13 @@ impl<'p> Translator<'p> {
         }
     }
 
-    fn open(&mut self, rest: &'p str) -> Result<&'p str, Fault<'p>> {
-        if self.groups.len() == MAX_GROUP_DEPTH {
-            return Err(Fault { cause: "expression nests too deeply", part: self.pattern });
-        }
+    fn open(&mut self, rest: &'p str) -> &'p str {
         self.settle();
         self.groups.push(Group { flags: self.flags, weight: self.weight });
         self.weight = 1;
         // Nothing asks what a group captured.
         self.written.push_str("(?:");
-        Ok(rest)
+        rest
     }
 
     fn close(&mut self, rest: &'p str) -> Result<&'p str, Fault<'p>> {
@@ -179,7 +176,7 @@ impl<'p> Translator<'p> {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 return Err(fault(before(here, rest)));
             }
-            return self.open(rest);
+            return Ok(self.open(rest));
         }
         let (mut flags, mut value, mut complete) = (self.flags, true, true);
         let mut rest = here.get(2..).unwrap_or_default();
@@ -195,7 +192,7 @@ impl<'p> Translator<'p> {
                     continue;
                 }
                 ':' if complete => {
-                    let rest = self.open(rest)?;
+                    let rest = self.open(rest);
                     self.flags = flags;
                     return Ok(rest);
                 }

@@ -34,6 +34,16 @@ pub(crate) fn decode_catalog<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Resul
     })
 }
 
+/// Names types in an error as the reference does: pairs of our name and its.
+pub(crate) fn name_types(mut error: JsonError, names: &[(&str, &str)]) -> JsonError {
+    if let JsonError::Type { target, .. } = &mut error
+        && let Some((_, theirs)) = names.iter().find(|(ours, _)| ours == target)
+    {
+        *target = (*theirs).to_owned();
+    }
+    error
+}
+
 fn decode_error(error: &JsonError) -> String {
     format!("Request decode failed: {error}")
 }

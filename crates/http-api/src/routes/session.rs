@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
 use types::method::{
     DatacenterRequest, Indexed, NodeRequest, SessionApply, SessionGet, SessionList, SessionNodeSessions, SessionRenew,
     SessionSpecificRequest,
 };
 use types::session::SessionOp;
 use types::{GoDuration, Method, QueryOptions, SERF_HEALTH, ServiceCheckRef, Session, SessionRequest};
-use wire::json::{self, Unknown};
+use wire::json::{self, JsonError, Unknown};
 
 use super::ask;
+use super::body::name_types;
+use super::view::List;
 use crate::params::Enterprise;
 use crate::pipeline::Call;
 use crate::reply::{Answer, Failure, Reply, metadata};
@@ -30,8 +32,7 @@ pub(crate) async fn create(call: &mut Call) -> Answer {
     let body = match call.content_length() {
         Some(length) if length > 0 => {
             let bytes = call.read_body().await?;
-            json::from_slice::<CreateBody>(&bytes, Unknown::Ignore)
-                .map_err(|error| Failure::bad_request(format!("Request decode failed: {error}")))?
+            decode(&bytes).map_err(|error| Failure::bad_request(format!("Request decode failed: {error}")))?
         }
         _ => CreateBody::default(),
     };
@@ -58,7 +59,7 @@ pub(crate) async fn renew(call: &mut Call) -> Answer {
     let session_id = call.required_argument(MISSING_SESSION)?;
     let request = SessionSpecificRequest { session_id: session_id.clone(), options };
     match ask::<SessionRenew, _>(call, request).await?.value {
-        Some(session) => Reply::json(&[session], call.pretty()),
+        Some(session) => sessions(call, &[session]),
         None => Err(Failure::new(StatusCode::NOT_FOUND, format!("Session id '{session_id}' not found"))),
     }
 }
@@ -71,8 +72,8 @@ pub(crate) async fn info(call: &mut Call) -> Answer {
     let token = options.token.clone();
     let asked = ask::<SessionGet, _>(call, SessionSpecificRequest { session_id, options }).await;
     let reply = asked.map_err(Failure::with_zero_metadata)?;
-    let sessions: Vec<Arc<Session>> = reply.value.into_iter().collect();
-    Ok(Reply::json(&sessions, call.pretty())?.with_metadata(&metadata(reply.meta, None, &token)))
+    let found: Vec<Arc<Session>> = reply.value.into_iter().collect();
+    Ok(sessions(call, &found)?.with_metadata(&metadata(reply.meta, None, &token)))
 }
 
 /// Sessions of a node.
@@ -96,12 +97,62 @@ where
     call.refuse_enterprise(Enterprise::Both)?;
     let token = options.token.clone();
     let reply = ask::<M, _>(call, request(options)).await.map_err(Failure::with_zero_metadata)?;
-    Ok(Reply::json(&reply.value, call.pretty())?.with_metadata(&metadata(reply.meta, None, &token)))
+    Ok(sessions(call, &reply.value)?.with_metadata(&metadata(reply.meta, None, &token)))
+}
+
+/// Reads the body of a creation.
+fn decode(bytes: &[u8]) -> Result<CreateBody, JsonError> {
+    // The reference's type has no name of its own.
+    const TYPE_NAMES: [(&str, &str); 1] = [(".Alias", "struct { LockDelay interface {}; *structs.Alias }")];
+    json::from_slice(bytes, Unknown::Ignore).map_err(|error| name_types(error, &TYPE_NAMES))
+}
+
+/// A session as it looks in lists: its node checks are never null.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SessionView<'a> {
+    #[serde(rename = "ID")]
+    id: &'a str,
+    name: &'a str,
+    node: &'a str,
+    /// Nanoseconds.
+    lock_delay: i64,
+    behavior: &'a str,
+    #[serde(rename = "TTL")]
+    ttl: &'a str,
+    node_checks: &'a [String],
+    service_checks: Option<&'a [ServiceCheckRef]>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    checks: &'a [String],
+    create_index: u64,
+    modify_index: u64,
+}
+
+impl<'a> From<&'a Session> for SessionView<'a> {
+    fn from(session: &'a Session) -> SessionView<'a> {
+        SessionView {
+            id: &session.id,
+            name: &session.name,
+            node: &session.node,
+            lock_delay: session.lock_delay.0,
+            behavior: &session.behavior,
+            ttl: &session.ttl,
+            node_checks: &session.node_checks,
+            service_checks: (!session.service_checks.is_empty()).then_some(&session.service_checks),
+            checks: &session.checks,
+            create_index: session.create_index,
+            modify_index: session.modify_index,
+        }
+    }
+}
+
+fn sessions(call: &Call, sessions: &[Arc<Session>]) -> Answer {
+    Reply::json(&List(sessions, |session| SessionView::from(&**session)), call.pretty())
 }
 
 /// Body of a creation. Unknown keys are ignored, an ID among them: the server makes it.
 #[derive(Deserialize, Default)]
-#[serde(default, rename = "Alias", rename_all = "PascalCase")]
+#[serde(default, rename = ".Alias", rename_all = "PascalCase")]
 struct CreateBody {
     name: String,
     node: String,
@@ -199,7 +250,7 @@ mod tests {
     use super::*;
 
     fn session(body: &str) -> Session {
-        json::from_slice::<CreateBody>(body.as_bytes(), Unknown::Ignore).unwrap().into_session("here").unwrap()
+        decode(body.as_bytes()).unwrap().into_session("here").unwrap()
     }
 
     #[test]
@@ -244,6 +295,28 @@ mod tests {
 
     fn strings(list: &[&str]) -> Vec<String> {
         list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn bodies_of_the_wrong_shape_are_refused_in_the_references_words() {
+        let shape = "struct { LockDelay interface {}; *structs.Alias }";
+        let cases = [
+            ("[]", format!("json: cannot unmarshal array into Go value of type {shape}")),
+            ("\"x\"", format!("json: cannot unmarshal string into Go value of type {shape}")),
+            (r#"{"TTL":5}"#, "json: cannot unmarshal number into Go struct field .Alias.TTL of type string".to_owned()),
+            (r#"{"LockDelay":"x"}"#, "time: invalid duration \"x\"".to_owned()),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(decode(body.as_bytes()).err().unwrap().to_string(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_view_differs_from_the_type_in_node_checks_only() {
+        let session = session(r#"{"ServiceChecks":[{"ID":"a"}],"Checks":["b"],"TTL":"10s"}"#);
+        assert_eq!(serde_json::to_value(SessionView::from(&session)).unwrap(), serde_json::to_value(&session).unwrap());
+        let bare = serde_json::to_value(SessionView::from(&Session::default())).unwrap();
+        assert_eq!((&bare["NodeChecks"], &bare["ServiceChecks"]), (&serde_json::json!([]), &serde_json::Value::Null));
     }
 
     #[test]

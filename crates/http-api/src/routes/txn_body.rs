@@ -11,10 +11,20 @@ use types::{
 };
 use wire::json::{self, JsonError, Unknown};
 
-use super::body::{Dropped, WeightsBody};
+use super::body::{Dropped, WeightsBody, name_types};
 
 /// Most operations of one transaction.
 pub(crate) const MAX_OPERATIONS: usize = 128;
+
+/// Types of the body as errors name them.
+const TYPE_NAMES: [(&str, &str); 6] = [
+    ("a sequence", "api.TxnOps"),
+    ("TxnOp", "api.TxnOp"),
+    ("KVTxnOp", "api.KVTxnOp"),
+    ("NodeTxnOp", "api.NodeTxnOp"),
+    ("ServiceTxnOp", "api.ServiceTxnOp"),
+    ("CheckTxnOp", "api.CheckTxnOp"),
+];
 
 /// Why a body is no transaction.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +41,8 @@ pub(crate) enum TxnBodyError {
 
 /// The operations of a body, and whether one of them writes. `longest_value` bounds each value, bytes.
 pub(crate) fn decode(body: &[u8], longest_value: u64) -> Result<(Vec<TxnOp>, bool), TxnBodyError> {
-    let elements: Option<Vec<Option<Operation>>> = json::from_slice(body, Unknown::Reject)?;
-    let elements = elements.unwrap_or_default();
+    let elements: Result<Option<Vec<Option<Operation>>>, JsonError> = json::from_slice(body, Unknown::Reject);
+    let elements = elements.map_err(|error| name_types(error, &TYPE_NAMES))?.unwrap_or_default();
     if elements.len() > MAX_OPERATIONS {
         return Err(TxnBodyError::TooManyOperations(elements.len()));
     }
@@ -390,6 +400,12 @@ mod tests {
             ),
             (r#"[{"KV":{"Value":"%%%"}}]"#, "Failed to parse body: illegal base64 data at input byte 0"),
             ("[null]", "Failed to parse body: operation 0 is null"),
+            ("{}", "Failed to parse body: json: cannot unmarshal object into Go value of type api.TxnOps"),
+            ("[[]]", "Failed to parse body: json: cannot unmarshal array into Go value of type api.TxnOp"),
+            (
+                r#"[{"KV":[]}]"#,
+                "Failed to parse body: json: cannot unmarshal array into Go struct field TxnOp.KV of type api.KVTxnOp",
+            ),
             (&too_many, "Transaction contains too many operations (129 > 128)"),
             (r#"[{"KV":{"Key":"k","Value":"YWFhYWE="}}]"#, "Value for key \"k\" is too large (5 > 4 bytes)"),
         ];

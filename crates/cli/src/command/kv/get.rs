@@ -86,11 +86,12 @@ fn details(pair: &KvPair, value: Option<Vec<u8>>) -> Vec<u8> {
             table.push_str(&format!("{name}\t{text}\n"));
         }
     }
-    if value.is_some() {
-        table.push_str("Value\t");
-    }
+    let Some(value) = value else {
+        return (tabs(&table, 0, DETAIL_PADDING_COLUMNS) + "\n").into_bytes();
+    };
+    table.push_str(if value.is_empty() { "Value" } else { "Value\t" });
     let mut out = tabs(&table, 0, DETAIL_PADDING_COLUMNS).into_bytes();
-    out.extend(value.unwrap_or_default());
+    out.extend(value);
     out.push(b'\n');
     out
 }

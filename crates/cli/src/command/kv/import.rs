@@ -74,6 +74,9 @@ pub(super) fn import(invocation: &Invocation<'_>) -> Outcome {
 fn read(data: &[u8]) -> Result<Vec<Entry>, String> {
     let Entries(entries) = from_slice(data, Unknown::Ignore).map_err(|error| match error {
         JsonError::Eof | JsonError::UnexpectedEof => "unexpected end of JSON input".to_string(),
+        JsonError::Type { value, target, path, .. } if target == "Entry" && path.is_empty() => {
+            format!("json: cannot unmarshal {value} into Go value of type impexp.Entry")
+        }
         other => other.to_string(),
     })?;
     let mut values = serde_json::Deserializer::from_slice(data).into_iter::<serde::de::IgnoredAny>();
@@ -121,6 +124,7 @@ mod tests {
             ("not json", "invalid character 'o' in literal null (expecting 'u')"),
             ("{}", "json: cannot unmarshal object into Go value of type []*impexp.Entry"),
             ("[", "unexpected end of JSON input"),
+            ("[1]", "json: cannot unmarshal number into Go value of type impexp.Entry"),
             ("[] x", "invalid character 'x' after top-level value"),
             ("[{\"key\":1}]", "json: cannot unmarshal number into Go struct field Entry.key of type string"),
         ] {
