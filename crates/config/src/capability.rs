@@ -216,7 +216,8 @@ fn asked(key: &Key, setting: &Setting, config: &Loaded) -> Option<Capability> {
         }
         _ => {}
     }
-    let states_dev_default = key.dev_default != Preset::Unset && setting.value.equals_default(key.dev_default);
+    let dev_default = if config.runtime.dev_mode { key.dev_default } else { Preset::Unset };
+    let states_dev_default = dev_default != Preset::Unset && setting.value.equals_default(dev_default);
     let states_default = states_dev_default || setting.value.equals_default(key.default);
     if key.idle || states_default {
         return None;

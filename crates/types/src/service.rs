@@ -78,11 +78,13 @@ pub struct ServiceAddress {
 
 /// Weights of an instance by health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase")]
 pub struct Weights {
-    /// While passing.
+    /// While passing; 0 when left out.
+    #[serde(default)]
     pub passing: i64,
-    /// While warning.
+    /// While warning; 0 when left out.
+    #[serde(default)]
     pub warning: i64,
 }
 

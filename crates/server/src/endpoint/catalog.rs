@@ -183,7 +183,12 @@ impl Handle<CatalogNodeServices> for Server {
             return Err(RpcError::other("Must provide node"));
         }
         let node = &request.node;
-        self.shared.read(&request.options, || vec![Topic::node(LOCAL, node)], |s| s.node_services(LOCAL, node)).await
+        let topics = || match self.shared.store.snapshot().node(LOCAL, node).1 {
+            Some(_) => vec![Topic::node(LOCAL, node)],
+            // It may be the beginning of the ID of a node yet to come.
+            None => vec![Topic::node(LOCAL, node), Topic::nodes(LOCAL)],
+        };
+        self.shared.read(&request.options, topics, |s| s.node_services(LOCAL, node)).await
     }
 }
 

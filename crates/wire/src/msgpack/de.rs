@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use serde::de::{self, Deserialize, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor};
 
 use super::{Error, Scan, Scanner, head::Head};
@@ -231,7 +232,12 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         let at = self.position;
         match self.head()? {
             Head::Nil => visitor.visit_borrowed_str(""),
-            Head::Raw(length) => self.visit_raw(length, visitor),
+            // Text need not be UTF-8 where it comes from (the output of a check, say): such bytes are shown as U+FFFD, which
+            // is better than to refuse a whole snapshot for them.
+            Head::Raw(length) => match String::from_utf8_lossy(self.take(length)?) {
+                Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+                Cow::Owned(text) => visitor.visit_string(text),
+            },
             head => Err(self.unexpected(at, head, "string")),
         }
     }

@@ -6,9 +6,7 @@
 //! one a line; `--- value <path>` is a JSON value of the resolved configuration, at a dotted path. `--- bare` leaves out
 //! the first file every case otherwise begins with, which sets `data_dir` and `bind_addr`.
 
-mod support;
-
-use support::{Case, Outcome};
+use crate::support::{Case, Outcome};
 
 fn run(name: &str, text: &str) {
     let cases = Case::parse_all(text);
@@ -22,7 +20,7 @@ macro_rules! suite {
         $(
             #[test]
             fn $name() {
-                run($file, include_str!(concat!("fixtures/", $file)));
+                run($file, include_str!(concat!("../fixtures/", $file)));
             }
         )*
     };

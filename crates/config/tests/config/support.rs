@@ -90,7 +90,9 @@ impl Case {
                 wrong(&format!("error\n  expected {expected:?}\n  got      {text:?}"))
             }
             (Outcome::Error { places, .. }, Some(_)) => match &self.places {
-                Some(expected) if *expected != places => wrong(&format!("expected places {expected:?}, got {places:?}")),
+                Some(expected) if *expected != places => {
+                    wrong(&format!("expected places {expected:?}, got {places:?}"))
+                }
                 _ => None,
             },
             (Outcome::Error { text, .. }, None) => wrong(&format!("unexpected error {text:?}")),
