@@ -3,6 +3,8 @@
 //! [`run`] is the whole program but for the agent itself, which the binary hands in as a hook. [`command`] holds
 //! the table of commands that drives dispatch, help and completion; [`flag`] reads flags as the reference does.
 
+#![forbid(unsafe_code)]
+
 mod argv;
 mod child;
 mod client;

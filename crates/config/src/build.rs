@@ -24,7 +24,7 @@ use crate::environment::Environment;
 use crate::error::{ConfigError, Problem, occurred};
 use crate::merge::Settings;
 use crate::runtime::*;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretMap};
 use crate::sockaddr::Network;
 
 /// Base Raft timeouts, multiplied by `performance.raft_multiplier`: election, heartbeat, leader lease.
@@ -180,7 +180,7 @@ impl<'a> Build<'a> {
             check: self.check_settings(&rest),
             services,
             checks,
-            watches: self.settings.opaques("watches").to_vec(),
+            watches: self.settings.opaques("watches").iter().cloned().map(SecretMap).collect(),
         };
         self.rules(runtime, &ports, &listeners)
     }

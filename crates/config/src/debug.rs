@@ -242,7 +242,7 @@ fn shown<T: std::fmt::Display>(items: &[T]) -> Value {
 }
 
 /// Join entries with the values of names that sound secret masked.
-fn masked(entries: &[String]) -> Value {
+pub(crate) fn masked(entries: &[String]) -> Value {
     static SECRET: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#"(?i)(\S*(?:key|token|secret)\S*?)=("(?:[^"\\]|\\.)*"|\S+)"#).ok());
     let mask = |entry: &String| match SECRET.as_ref() {

@@ -48,4 +48,4 @@ pub use load::{Loaded, load};
 pub use place::Place;
 pub use reload::{Change, ReloadPlan, reload_diff};
 pub use runtime::*;
-pub use secret::Secret;
+pub use secret::{Secret, SecretMap};

@@ -91,10 +91,16 @@ impl Setting {
     }
 }
 
-/// Every source folded together, in order.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Every source folded together, in order. `Debug` shows keys and places only: values may be secret.
+#[derive(Clone, Default, PartialEq)]
 pub(crate) struct Settings {
     settings: BTreeMap<&'static str, Setting>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.settings.iter().map(|(path, setting)| (path, &setting.place))).finish()
+    }
 }
 
 impl Settings {

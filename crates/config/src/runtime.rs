@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::definition::{CheckDefinition, OpaqueMap, ServiceDefinition};
+use crate::secret::SecretMap;
 
 pub use subsystem::*;
 
@@ -100,7 +101,7 @@ pub struct RuntimeConfig {
     /// Checks to register.
     pub checks: Vec<CheckDefinition>,
     /// Watches to start; read with [`crate::WatchDefinition::parse`] when they are started.
-    pub watches: Vec<OpaqueMap>,
+    pub watches: Vec<SecretMap>,
 }
 
 /// This node.

@@ -6,6 +6,16 @@ use std::fmt;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
 
+/// A free-form map that may hold secrets. `Debug` prints `hidden`.
+#[derive(Clone, Default, PartialEq)]
+pub struct SecretMap(pub serde_json::Map<String, serde_json::Value>);
+
+impl fmt::Debug for SecretMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hidden")
+    }
+}
+
 impl Secret {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {

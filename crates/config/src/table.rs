@@ -260,8 +260,9 @@ pub fn key_reference() -> String {
         String::from("| Key | Type | Default | Dev default | Reloadable | Capability |\n|---|---|---|---|---|---|\n");
     for key in AGENT_KEYS {
         let reloadable = if key.reloadable { "yes" } else { "no" };
+        let secret = if key.secret { " (secret)" } else { "" };
         out.push_str(&format!(
-            "| `{}` | {} | {} | {} | {} | {} |\n",
+            "| `{}` | {}{secret} | {} | {} | {} | {} |\n",
             key.path,
             key.kind.name(),
             key.default,

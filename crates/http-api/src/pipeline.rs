@@ -23,7 +23,7 @@ use wire::GoDuration;
 
 use crate::meta::{X_CONSUL_DEFAULT_ACL_POLICY, X_CONSUL_TRANSLATE_ADDRESSES};
 use crate::params::{self, Enterprise, Query};
-use crate::reply::{Answer, Body, Failure, Reply};
+use crate::reply::{Answer, Body, Failure, PLAIN_TEXT, Reply};
 use crate::table::{Action, Operation, Route, Routes};
 use crate::{Error, Settings, gzip, path};
 
@@ -69,9 +69,16 @@ impl Door {
         Ok(Door { agent, logs, settings, stopping, acl_policy, response_headers, routes })
     }
 
+    /// Adds the configured headers. What a handler has set stays; the type of plain text, which nobody set, does not.
     fn add_response_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.response_headers {
-            headers.insert(name.clone(), value.clone());
+            let unset = match headers.get(name) {
+                None => true,
+                Some(set) => name == CONTENT_TYPE && set == PLAIN_TEXT,
+            };
+            if unset {
+                headers.insert(name.clone(), value.clone());
+            }
         }
     }
 
@@ -271,6 +278,11 @@ fn find(door: &Door, head: &Parts) -> Result<Target, Box<Reply>> {
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Err(Box::new(unreadable("400 Bad Request: missing required Host header")));
     }
+    if header_bytes(head) > door.settings.header_limit_bytes() {
+        let mut reply = Reply::text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "431 Request Header Fields Too Large");
+        reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        return Err(Box::new(reply));
+    }
     let decoded = path::decode(raw).map_err(|_| Box::new(unreadable("400 Bad Request")))?;
     if !door.settings.disable_unprintable_char_filter && !path::is_printable(&decoded) {
         return Err(Box::new(Reply::status(StatusCode::BAD_REQUEST)));
@@ -291,6 +303,13 @@ fn find(door: &Door, head: &Parts) -> Result<Target, Box<Reply>> {
             Err(Box::new(reply))
         }
     }
+}
+
+/// Size of a request's line and headers, as they were sent but for blanks.
+fn header_bytes(head: &Parts) -> usize {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let lines = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    head.method.as_str().len() + target + "  HTTP/1.1\r\n".len() + lines.sum::<usize>()
 }
 
 /// A request that could not be understood; the connection ends.
@@ -332,6 +351,16 @@ fn moved(location: &str, method: &Method) -> Reply {
     reply
 }
 
+/// The redirect from the index; a configured content type leaves no room for the page that goes with it.
+fn moved_to_ui(door: &Door, content_path: &str, method: &Method) -> Reply {
+    let mut reply = moved(content_path, method);
+    if door.response_headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+        reply.headers.remove(CONTENT_TYPE);
+        reply.body = Body::Full(Bytes::new());
+    }
+    reply
+}
+
 fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -352,7 +381,7 @@ fn outside(door: &Door, path: &[u8], head: &Parts) -> Reply {
     let ui = door.settings.ui_content_path.as_deref();
     if path == b"/" {
         return match ui {
-            Some(content_path) => moved(content_path, &head.method),
+            Some(content_path) => moved_to_ui(door, content_path, &head.method),
             None => Reply::text(
                 StatusCode::OK,
                 "Consul Agent: UI disabled. To enable, set ui_config.enabled=true in the agent configuration and restart.",

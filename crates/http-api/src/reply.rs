@@ -19,6 +19,9 @@ use crate::meta::Metadata;
 /// Room for the headers of an ordinary answer without growing.
 const HEADERS: usize = 12;
 
+/// Type of a text that has no type of its own.
+pub(crate) const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
 /// What a handler hands back.
 pub(crate) type Answer = Result<Reply, Failure>;
 
@@ -78,12 +81,11 @@ impl Reply {
 
     /// Plain text, as errors are.
     pub(crate) fn text(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Reply {
-        const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
         let body = match text.into() {
             Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
             Cow::Owned(text) => Bytes::from(text),
         };
-        let content_type = (!body.is_empty()).then_some(PLAIN);
+        let content_type = (!body.is_empty()).then_some(PLAIN_TEXT);
         Reply::bytes(status, content_type, body)
     }
 

@@ -21,7 +21,6 @@ use tokio_util::task::TaskTracker;
 use crate::limit::{Admission, ConnectionLimit};
 use crate::listener::{Acceptor, shake_hands, tune};
 use crate::pipeline::{self, Door, Remote};
-use crate::settings::DEFAULT_MAX_HEADER_BYTES;
 use crate::{Error, Listener, Settings};
 
 /// How long a stopping server lets answers that are being sent finish.
@@ -169,11 +168,9 @@ async fn refuse(mut stream: TcpStream, stopping: CancellationToken) {
     }
 }
 
-fn max_header_bytes(door: &Door) -> usize {
-    match door.settings.max_header_bytes {
-        0 => DEFAULT_MAX_HEADER_BYTES,
-        bytes => bytes.max(SMALLEST_HEADER_BYTES),
-    }
+/// Room for headers in the protocol engine: more than are answered, so that the refusal is ours and can be read.
+fn header_room_bytes(door: &Door) -> usize {
+    door.settings.header_limit_bytes().saturating_mul(2).max(SMALLEST_HEADER_BYTES)
 }
 
 async fn serve_http1<S>(door: Arc<Door>, remote: Remote, stream: S)
@@ -182,7 +179,7 @@ where
 {
     let stopping = door.stopping.clone();
     let mut builder = http1::Builder::new();
-    builder.title_case_headers(true).max_buf_size(max_header_bytes(&door)).header_read_timeout(None);
+    builder.title_case_headers(true).max_buf_size(header_room_bytes(&door)).header_read_timeout(None);
     let service = service_fn(move |request| {
         let door = door.clone();
         async move { Ok::<_, Infallible>(pipeline::answer(door, remote, request).await) }
@@ -206,7 +203,7 @@ async fn serve_https(door: Arc<Door>, remote: Remote, stream: TcpStream, tls: Tl
         return serve_http1(door, remote, stream).await;
     }
     let mut builder = http2::Builder::new(TrackedExecutor(tasks));
-    builder.max_header_list_size(u32::try_from(max_header_bytes(&door)).unwrap_or(u32::MAX));
+    builder.max_header_list_size(u32::try_from(header_room_bytes(&door)).unwrap_or(u32::MAX));
     let service = service_fn(move |request| {
         let door = door.clone();
         async move { Ok::<_, Infallible>(pipeline::answer(door, remote, request).await) }

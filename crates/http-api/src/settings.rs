@@ -18,7 +18,7 @@ pub struct Settings {
     pub allow_write_http_from: Vec<Network>,
     /// Headers added to every API, index, 404 and UI response.
     pub response_headers: Vec<(String, String)>,
-    /// Bound on the size of request headers, bytes.
+    /// Bound on the size of request headers, bytes; 0 for the default.
     pub max_header_bytes: usize,
     /// Indent JSON although the request does not ask for it (dev mode).
     pub pretty: bool,
@@ -78,6 +78,17 @@ impl Default for Settings {
             disable_coordinates: false,
             ui_content_path: None,
         }
+    }
+}
+
+/// What headers may exceed their bound by before they are refused, as in the reference.
+const HEADER_SLACK_BYTES: usize = 4096;
+
+impl Settings {
+    /// Largest request line with headers that is answered, bytes.
+    pub(crate) fn header_limit_bytes(&self) -> usize {
+        let configured = if self.max_header_bytes == 0 { DEFAULT_MAX_HEADER_BYTES } else { self.max_header_bytes };
+        configured.saturating_add(HEADER_SLACK_BYTES)
     }
 }
 

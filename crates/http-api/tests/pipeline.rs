@@ -84,11 +84,14 @@ async fn headers_are_spelt_in_title_case() {
 #[tokio::test]
 async fn headers_that_are_too_large_are_refused() {
     let running = start(Settings { max_header_bytes: 16 * 1024, ..Settings::default() }).await;
-    let fits = format!("X-Pad: {}\r\n", "a".repeat(12 * 1024));
-    assert_eq!(running.send("GET", "/v1/status/leader", &fits, b"").await.status, 200);
-    let pad = "a".repeat(40 * 1024);
-    let got = running.raw(&format!("GET /v1/status/leader HTTP/1.1\r\nHost: x\r\nX-Pad: {pad}\r\n\r\n")).await;
-    assert!(got.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&got));
+    for (pad_bytes, status) in [(19 * 1024, "200"), (21 * 1024, "431"), (100 * 1024, "431")] {
+        let pad = "a".repeat(pad_bytes);
+        let got = running.raw(&format!("GET /v1/status/leader HTTP/1.0\r\nX-Pad: {pad}\r\n\r\n")).await;
+        let got = String::from_utf8(got).unwrap();
+        assert_eq!(got.split(' ').nth(1), Some(status), "{pad_bytes}: {got}");
+        let told = got.ends_with("431 Request Header Fields Too Large");
+        assert_eq!(told, pad_bytes == 21 * 1024, "{pad_bytes}: {got}");
+    }
     running.stop().await;
 }
 
@@ -173,6 +176,25 @@ async fn configured_headers_are_on_every_answer_but_redirects() {
         [("/v1/status/leader", true), ("/nope", true), ("/", true), ("/v1/kv//a", false), ("/%09", false)]
     {
         assert_eq!(running.get(path).await.header("x-frame-options").is_some(), expected, "{path}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn configured_headers_give_way_to_what_a_handler_sets() {
+    let response_headers =
+        vec![("Content-Type".to_owned(), "text/x-own".to_owned()), ("Location".to_owned(), "nowhere".to_owned())];
+    let ui_content_path = Some("/ui/".to_owned());
+    let running = start(Settings { response_headers, ui_content_path, ..Settings::default() }).await;
+    let cases = [
+        ("/v1/status/peers", "application/json", "nowhere", "[\"127.0.0.1:8300\"]"),
+        ("/v1/kv/", "text/x-own", "nowhere", "Missing key name"),
+        ("/", "text/x-own", "/ui/", ""),
+    ];
+    for (path, content_type, location, text) in cases {
+        let got = running.get(path).await;
+        let seen = (got.header("content-type"), got.header("location"), got.text());
+        assert_eq!(seen, (Some(content_type), Some(location), text.to_owned()), "{path}");
     }
     running.stop().await;
 }

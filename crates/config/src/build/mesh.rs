@@ -8,7 +8,7 @@ use super::network::Ports;
 use crate::definition::OpaqueMap;
 use crate::error::ConfigError;
 use crate::runtime::{AutoConfig, AutoConfigAuthorization, AutoEncryptConfig, ConnectConfig};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretMap};
 use wire::quote::go_quote;
 
 const INTRO_TOKEN_VARIABLE: &str = "CONSUL_INTRO_TOKEN";
@@ -145,7 +145,7 @@ impl Build<'_> {
         ConnectConfig {
             enabled: self.connect_enabled(),
             ca_provider: self.text("connect.ca_provider"),
-            ca_config: self.ca_config(),
+            ca_config: SecretMap(self.ca_config()),
             mesh_gateway_wan_federation: self.settings.bool("connect.enable_mesh_gateway_wan_federation"),
             serverless_plugin: self.settings.bool("connect.enable_serverless_plugin"),
             sidecar_ports: ports.sidecar,
@@ -177,8 +177,8 @@ impl Build<'_> {
         const KEY: &str = "connect.ca_provider";
         let fault = match connect.ca_provider.as_str() {
             "" => return Ok(()),
-            "consul" | "aws-pca" => ttl_fault(&connect.ca_config),
-            "vault" => vault_fault(&connect.ca_config).or_else(|| ttl_fault(&connect.ca_config)),
+            "consul" | "aws-pca" => ttl_fault(&connect.ca_config.0),
+            "vault" => vault_fault(&connect.ca_config.0).or_else(|| ttl_fault(&connect.ca_config.0)),
             other => Some(format!("{other} is not a valid CA provider")),
         };
         fault.map_or(Ok(()), |message| Err(self.invalid(KEY, message)))

@@ -91,7 +91,9 @@ impl Build<'_> {
             advertise
         };
         let serf_bind_lan = self.single_ip("serf_lan").unwrap_or(bind);
-        let serf_bind_wan = self.single_ip("serf_wan").unwrap_or(bind);
+        // Not even read when there is no WAN gossip.
+        let own_wan = if ports.serf_wan.is_enabled() { self.single_ip("serf_wan") } else { None };
+        let serf_bind_wan = own_wan.unwrap_or(bind);
         // Expanded again, as the reference does: a fault of this field is listed twice.
         let advertise_lan = self.single_ip("advertise_addr").unwrap_or(detected);
         let lan = self.family_addresses("advertise_addr_ipv4", "advertise_addr_ipv6", advertise_lan)?;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Field, HIDDEN, masked, number, owned_path, port, shown, sorted, span};
 use crate::runtime::*;
+use crate::secret::SecretMap;
 
 impl RuntimeConfig {
     pub(super) fn dns_fields(&self) -> Vec<Field> {
@@ -170,7 +171,7 @@ impl RuntimeConfig {
     pub(super) fn mesh_fields(&self) -> Vec<Field> {
         let (connect, auto) = (&self.connect, &self.auto_config);
         vec![
-            ("ConnectCAConfig", sorted(&connect.ca_config)),
+            ("ConnectCAConfig", ca_config(&connect.ca_config)),
             ("ConnectCAProvider", json!(connect.ca_provider)),
             ("ConnectEnabled", json!(connect.enabled)),
             ("ConnectMeshGatewayWANFederationEnabled", json!(connect.mesh_gateway_wan_federation)),
@@ -264,6 +265,20 @@ impl RuntimeConfig {
         });
         vec![("Telemetry", value)]
     }
+}
+
+/// Provider settings without their secrets, which the reference prints.
+fn ca_config(config: &SecretMap) -> Value {
+    const SECRETS: [&str; 5] = ["Token", "PrivateKey", "AuthMethod", "auth_method", "RootCert"];
+    let visible = |(name, value): (&String, &Value)| {
+        let lower = name.to_lowercase();
+        let secret =
+            SECRETS.contains(&name.as_str()) || ["token", "secret", "password"].iter().any(|word| lower.contains(word));
+        // A nested map may hold anything.
+        let value = if secret || value.is_object() { json!(HIDDEN) } else { value.clone() };
+        (name.clone(), value)
+    };
+    sorted(&config.0.iter().map(visible).collect())
 }
 
 fn protocol_tls(tls: &ProtocolTls) -> Value {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::OpaqueMap;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretMap};
 use serde_json::Value;
 
 /// Time a HTTP handler may take when it does not say.
@@ -156,8 +156,8 @@ pub enum WatchError {
 
 impl WatchDefinition {
     /// Reads a watch out of its map.
-    pub fn parse(map: &OpaqueMap) -> Result<WatchDefinition, WatchError> {
-        let mut params = Params { rest: map.clone() };
+    pub fn parse(map: &SecretMap) -> Result<WatchDefinition, WatchError> {
+        let mut params = Params { rest: map.0.clone() };
         let datacenter = params.text("datacenter")?;
         let token = Secret(params.text("token")?);
         let kind = params.text("type")?;
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Result<WatchDefinition, WatchError> {
-        WatchDefinition::parse(&serde_json::from_str(json).unwrap())
+        WatchDefinition::parse(&SecretMap(serde_json::from_str(json).unwrap()))
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Settings of subsystems beyond the single server.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::definition::OpaqueMap;
-use crate::secret::Secret;
+use crate::debug::masked;
+use crate::secret::{Secret, SecretMap};
 
 /// TLS of every protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,8 +185,8 @@ pub struct GossipTiming {
     pub suspicion_mult: i64,
 }
 
-/// Joining other agents.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Joining other agents. Entries may hold credentials of discovery providers, which `Debug` masks.
+#[derive(Clone, PartialEq, Eq)]
 pub struct JoinConfig {
     /// Agents joined once at start.
     pub start_lan: Vec<String>,
@@ -207,6 +208,17 @@ pub struct JoinConfig {
     pub primary_gateways: Vec<String>,
     /// Time between looks for them.
     pub primary_gateways_interval: Duration,
+}
+
+impl fmt::Debug for JoinConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinConfig")
+            .field("start_lan", &masked(&self.start_lan))
+            .field("start_wan", &masked(&self.start_wan))
+            .field("retry_lan", &masked(&self.retry_lan))
+            .field("retry_wan", &masked(&self.retry_wan))
+            .finish_non_exhaustive()
+    }
 }
 
 /// Initial settings of server management.
@@ -238,7 +250,7 @@ pub struct ConnectConfig {
     /// Provider of certificates; empty is the built-in one.
     pub ca_provider: String,
     /// Settings of the provider, known keys in CamelCase.
-    pub ca_config: OpaqueMap,
+    pub ca_config: SecretMap,
     /// Whether federation goes through mesh gateways.
     pub mesh_gateway_wan_federation: bool,
     /// Whether the serverless plugin is on.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::machine;
-use config::{Capability, Flags, Loaded, NODE_ID_FILE, idle, load, node_id, reload_diff, unavailable};
+use config::{BuildInfo, Capability, Flags, Loaded, NODE_ID_FILE, idle, load, node_id, reload_diff, unavailable};
 
 fn loaded(flags: &[&str]) -> Loaded {
     let pairs = flags.iter().map(|flag| {
@@ -190,8 +190,15 @@ fn a_configured_node_id_is_lower_cased_and_not_written() {
 }
 
 #[test]
-fn secrets_do_not_reach_debug_output() {
-    let config = server(&["-hcl=acl { tokens { agent = \"hush-hush\" } } encrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\""]);
-    let printed = format!("{:?}", config.runtime);
-    assert!(!printed.contains("hush-hush") && !printed.contains("MDEy"));
+fn secrets_reach_neither_debug_output_nor_the_reported_configuration() {
+    let config = server(&[
+        "-encrypt=MDEyMzQ1Njc4OWFiY2RlZg==",
+        "-hcl=acl { tokens { agent = \"hush-agent\" } } connect { ca_config { token = \"hush-ca\" a { b = \"hush-deep\" } } }",
+        "-hcl=retry_join = [\"provider=aws secret_access_key=hush-join\"] service { name = \"a\" token = \"hush-service\" }",
+        "-hcl=watches { type = \"nodes\" token = \"hush-watch\" args = [\"x\"] }",
+    ]);
+    let reported = config.runtime.debug_json("id", &BuildInfo::default()).to_string();
+    for text in [format!("{config:?}"), reported] {
+        assert!(!text.contains("hush") && !text.contains("MDEy"), "{text}");
+    }
 }

@@ -9,7 +9,7 @@ const BASE: &str = "data_dir = \"dd\"\nbind_addr = \"127.0.0.1\"\n";
 const BASE_NAME: &str = "base.hcl";
 
 /// One case of a fixture file.
-pub struct Case {
+pub(crate) struct Case {
     name: String,
     files: Vec<(String, String)>,
     flags: Option<Vec<String>>,
@@ -20,13 +20,13 @@ pub struct Case {
 }
 
 /// What loading a case gives.
-pub enum Outcome {
+pub(crate) enum Outcome {
     Error { text: String, places: String },
     Valid { warnings: Vec<String>, values: serde_json::Value },
 }
 
 impl Case {
-    pub fn parse_all(text: &str) -> Vec<Case> {
+    pub(crate) fn parse_all(text: &str) -> Vec<Case> {
         text.split("=== ").skip(1).map(Case::parse).collect()
     }
 
@@ -58,7 +58,7 @@ impl Case {
         case
     }
 
-    pub fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         let dir = tempfile::tempdir().expect("a temporary directory");
         for (name, text) in &self.files {
             write(&dir.path().join(name), text);
@@ -83,7 +83,7 @@ impl Case {
     }
 
     /// What differs from the expectation, if anything.
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         let wrong = |got: &str| Some(format!("{}: {got}", self.name));
         match (self.outcome(), &self.error) {
             (Outcome::Error { text, .. }, Some(expected)) if text != *expected => {
@@ -102,7 +102,8 @@ impl Case {
                     return wrong(&format!("warnings\n  expected {:?}\n  got      {warnings:?}", self.warnings));
                 }
                 self.values.iter().find_map(|(path, expected)| {
-                    let got = path.split('.').fold(&values, |value, name| &value[name]);
+                    let pointer = format!("/{}", path.replace('.', "/"));
+                    let got = values.pointer(&pointer).unwrap_or(&serde_json::Value::Null);
                     let expected: serde_json::Value = serde_json::from_str(expected).expect("JSON value");
                     if *got == expected { None } else { wrong(&format!("{path} is {got}, expected {expected}")) }
                 })
@@ -124,7 +125,7 @@ fn write(path: &Path, text: &str) {
 }
 
 /// A host with a loopback and one private interface.
-pub fn machine(working_dir: &Path) -> Environment {
+pub(crate) fn machine(working_dir: &Path) -> Environment {
     let interface = |name: &str, address: &str, prefix_bits| InterfaceAddress {
         name: name.to_owned(),
         address: address.parse::<IpAddr>().expect("an address"),
