@@ -173,16 +173,24 @@ pub fn page() -> String {
          OpenAPI document at `/v1/agent/openapi`.\n\nEvery route takes `token` and `pretty`, and answers `OPTIONS`. A \
          route marked *later* answers 501 and names what is missing.\n",
     );
-    let mut group = String::new();
-    for (path, _, operations) in places() {
-        if tag(&path) != group {
-            group = tag(&path).to_owned();
+    let mut places: Vec<_> = places().collect();
+    let mut groups: Vec<String> = Vec::new();
+    for (path, ..) in &places {
+        if !groups.iter().any(|group| group == tag(path)) {
+            groups.push(tag(path).to_owned());
+        }
+    }
+    places.sort_by_key(|(path, ..)| groups.iter().position(|group| group == tag(path)));
+    let mut group = "";
+    for (path, _, operations) in &places {
+        if tag(path) != group {
+            group = tag(path);
             push(
                 &mut page,
                 format_args!("\n## {group}\n\n| Route | Does | Parameters | Headers |\n|---|---|---|---|\n"),
             );
         }
-        for operation in operations {
+        for operation in *operations {
             let names: Vec<String> = operation
                 .parameters
                 .iter()

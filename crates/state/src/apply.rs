@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use types::autopilot::AutopilotSetConfigRequest;
 use types::command::{IGNORE_UNKNOWN, RestoreChunk, SystemMetadataRequest, TombstoneRequest};
 use types::{
-    CoordinateEntry, DeregisterRequest, Key, KvOp, KvRequest, MessageType, PreparedQueryRequest, RegisterRequest,
+    CaRequest, CoordinateEntry, DeregisterRequest, Key, KvOp, KvRequest, MessageType, PreparedQueryRequest, RegisterRequest,
     SessionOp, SessionRequest, TxnRequest, TxnResponse,
 };
 
@@ -24,6 +24,8 @@ pub enum Outcome {
     Id(String),
     /// The state's index after a restore.
     Index(u64),
+    /// A serial number for a certificate.
+    Serial(u64),
     /// Results or errors of a transaction.
     Txn(TxnResponse),
     /// The command was refused and changed nothing; the text is for the caller.
@@ -157,6 +159,7 @@ fn dispatch(writer: &mut Writer, index: u64, command: &[u8], effects: &mut Vec<E
             let written = writer.change(index, effects, |tx| tx.set_autopilot(request));
             Ok(if cas { Outcome::Bool(written) } else { Outcome::Nil })
         }
+        MessageType::ConnectCa => connect_ca(writer, index, decode(kind, payload)?, effects),
         MessageType::SystemMetadata => system_metadata(writer, index, decode(kind, payload)?, effects),
         MessageType::Restore => {
             let chunk: RestoreChunk = decode(kind, payload)?;
@@ -238,6 +241,38 @@ fn prepared_query(
             Ok(Outcome::Nil)
         }
         op => Err(Stop::Refused(format!("Invalid PreparedQuery operation '{op}'"))),
+    })
+}
+
+fn connect_ca(
+    writer: &mut Writer,
+    index: u64,
+    request: CaRequest,
+    effects: &mut Vec<Effect>,
+) -> Result<Outcome, Stop> {
+    let config = || request.config.ok_or_else(|| "missing CA configuration".to_owned());
+    let state = || request.provider_state.ok_or_else(|| "missing CA provider state".to_owned());
+    writer.change(index, effects, |tx| match request.op.as_str() {
+        "set-config" => {
+            let config = config()?;
+            let conditional = config.modify_index != 0;
+            tx.set_ca_config(config)?;
+            Ok(if conditional { Outcome::Bool(true) } else { Outcome::Nil })
+        }
+        "set-roots" => Ok(Outcome::Bool(tx.set_ca_roots(request.index, request.roots)?)),
+        "set-roots-config" => {
+            Ok(Outcome::Bool(tx.set_ca_roots_and_config(request.index, request.roots, config()?)?))
+        }
+        "set-provider-state" => {
+            tx.set_ca_provider_state(state()?);
+            Ok(Outcome::Bool(true))
+        }
+        "delete-provider-state" => {
+            tx.delete_ca_provider_state(&state()?.id);
+            Ok(Outcome::Bool(true))
+        }
+        "increment-provider-serial" => Ok(Outcome::Serial(tx.next_ca_serial())),
+        op => Err(Stop::Refused(format!("Invalid CA operation '{op}'"))),
     })
 }
 

@@ -5,12 +5,16 @@ use std::io::Read;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use types::command::SystemMetadataEntry;
-use types::{CoordinateEntry, DirEntry, MessageType, PreparedQuery, RegisterRequest, Session};
+use types::{
+    CaConfiguration, CaProviderState, CaRoot, CoordinateEntry, DirEntry, MessageType, PreparedQuery, RegisterRequest,
+    Session,
+};
 use wire::msgpack::Reader;
 
 use crate::chunks::{ChunkState, Chunks};
 use crate::error::RestoreError;
 use crate::root::{Root, Tx};
+use crate::table::connect_ca::BUILTIN_SERIAL;
 use crate::table::index::IndexRow;
 use crate::table::opaque;
 use crate::watch::Touched;
@@ -57,9 +61,10 @@ struct Restored {
 
 impl Restored {
     fn highest_index(&self) -> u64 {
-        let rows = self.root.indexes.iter().map(|(_, value)| value).max().unwrap_or(0);
+        let rows = self.root.indexes.iter().filter(|(key, _)| *key != BUILTIN_SERIAL).map(|(_, value)| value);
         let autopilot = self.root.autopilot.as_ref().map_or(0, |config| config.modify_index);
-        rows.max(autopilot).max(self.highest).max(self.header.last_index)
+        let ca = self.root.ca.config.as_ref().map_or(0, |config| config.modify_index);
+        rows.max().unwrap_or(0).max(autopilot).max(ca).max(self.highest).max(self.header.last_index)
     }
 }
 
@@ -107,6 +112,11 @@ impl Restored {
             MessageType::Tombstone => tx.restore_tombstone(value::<DirEntry, _>(reader, label)?),
             MessageType::PreparedQuery => tx.restore_query(value::<PreparedQuery, _>(reader, label)?),
             MessageType::Autopilot => tx.root.autopilot = Some(value(reader, label)?),
+            MessageType::ConnectCa => tx.restore_ca_root(value::<CaRoot, _>(reader, label)?),
+            MessageType::ConnectCaProviderState => {
+                tx.restore_ca_provider_state(value::<CaProviderState, _>(reader, label)?);
+            }
+            MessageType::ConnectCaConfig => tx.restore_ca_config(value::<CaConfiguration, _>(reader, label)?),
             MessageType::SystemMetadata => tx.restore_metadata(value::<SystemMetadataEntry, _>(reader, label)?),
             MessageType::AclBootstrap => {
                 let bootstrap: AclBootstrap = value(reader, label)?;

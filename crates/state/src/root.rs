@@ -7,6 +7,7 @@ use types::AutopilotConfig;
 use crate::apply::Effect;
 use crate::chunks::Chunks;
 use crate::table::check::CheckTable;
+use crate::table::connect_ca::CaTable;
 use crate::table::coordinate::CoordinateTable;
 use crate::table::index::IndexTable;
 use crate::table::kv::KvTable;
@@ -35,6 +36,7 @@ pub(crate) struct Root {
     pub(crate) coordinates: CoordinateTable,
     pub(crate) queries: QueryTable,
     pub(crate) autopilot: Option<Arc<AutopilotConfig>>,
+    pub(crate) ca: CaTable,
     pub(crate) metadata: MetadataTable,
     pub(crate) usage: Usage,
     pub(crate) opaque: OpaqueRecords,

@@ -85,17 +85,17 @@ impl Snapshot {
         if let Some(config) = &root.autopilot {
             write_record(out, MessageType::Autopilot, &**config)?;
         }
-        self.write_kept(
-            out,
-            &[
-                MessageType::Intention,
-                MessageType::ConnectCa,
-                MessageType::ConnectCaProviderState,
-                MessageType::ConnectCaConfig,
-                MessageType::ConfigEntry,
-                MessageType::FederationState,
-            ],
-        )?;
+        self.write_kept(out, &[MessageType::Intention])?;
+        for ca_root in root.ca.roots() {
+            write_record(out, MessageType::ConnectCa, &**ca_root)?;
+        }
+        for state in root.ca.provider_states() {
+            write_record(out, MessageType::ConnectCaProviderState, &**state)?;
+        }
+        if let Some(config) = &root.ca.config {
+            write_record(out, MessageType::ConnectCaConfig, &**config)?;
+        }
+        self.write_kept(out, &[MessageType::ConfigEntry, MessageType::FederationState])?;
         for entry in root.metadata.iter() {
             write_record(out, MessageType::SystemMetadata, &**entry)?;
         }

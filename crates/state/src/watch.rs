@@ -35,9 +35,11 @@ enum Subject {
     PreparedQueries,
     SystemMetadata,
     Autopilot,
+    CaRoots,
+    CaConfig,
 }
 
-const SUBJECTS: usize = Subject::Autopilot as usize + 1;
+const SUBJECTS: usize = Subject::CaConfig as usize + 1;
 
 /// Something that can change. A restore of the whole state touches every topic.
 ///
@@ -147,6 +149,16 @@ impl Topic {
     /// The autopilot configuration.
     pub fn autopilot() -> Topic {
         Topic::new(Subject::Autopilot, &[])
+    }
+
+    /// The roots of the mesh's certificate authority.
+    pub fn ca_roots() -> Topic {
+        Topic::new(Subject::CaRoots, &[])
+    }
+
+    /// The configuration of the mesh's certificate authority.
+    pub fn ca_config() -> Topic {
+        Topic::new(Subject::CaConfig, &[])
     }
 }
 

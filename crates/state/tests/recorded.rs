@@ -121,7 +121,7 @@ fn answers_are_the_reference_s() {
             Outcome::Bool(done) => assert_eq!(answer, done.to_string(), "{index}"),
             Outcome::Id(id) => assert!(answer.contains(&id), "{index}"),
             Outcome::Nil => assert_eq!(status, 200, "{index}: {answer}"),
-            other @ Outcome::Index(_) => panic!("{index}: {other:?}"),
+            other @ (Outcome::Index(_) | Outcome::Serial(_)) => panic!("{index}: {other:?}"),
         }
     }
 }

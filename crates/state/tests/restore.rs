@@ -108,7 +108,7 @@ fn records_without_a_table_are_kept_in_their_place() {
         .with(17, &"token 2")
         .with(19, &"policy")
         .with(2, &entry)
-        .with(13, &"root")
+        .with(12, &"intention")
         .with(22, &"config entry")
         .with(16, &Row { key: "acl-tokens", value: 3 })
         .with(16, &Row { key: "kvs", value: 5 })

@@ -53,11 +53,11 @@ message_types! {
     AclBootstrap = 11, "ACLBootstrap";
     /// Legacy intentions.
     Intention = 12, "Intention";
-    /// Certificate authority.
+    /// [`crate::CaRequest`]; a bare [`crate::CaRoot`] in a snapshot.
     ConnectCa = 13, "ConnectCA";
-    /// Snapshot only.
+    /// Snapshot only: [`crate::CaProviderState`].
     ConnectCaProviderState = 14, "ConnectCAProviderState";
-    /// Snapshot only.
+    /// Snapshot only: [`crate::CaConfiguration`].
     ConnectCaConfig = 15, "ConnectCAConfig";
     /// Snapshot only: one row of the index table.
     Index = 16, "Index";

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, HealthCheck, Key, KvRequest, Node,
+    CaRoots, CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, HealthCheck, Key, KvRequest, Node,
     NodeServices, QueryMeta, QueryOptions, QuerySource, RegisterRequest, ServiceNode, Session, SessionRequest, TxnRequest,
     TxnResponse,
 };
@@ -261,6 +261,8 @@ methods! {
     CoordinateListNodes "Coordinate.ListNodes" DatacenterRequest => Indexed<Vec<CoordinateEntry>>;
     /// Coordinates of one node.
     CoordinateNode "Coordinate.Node" NodeRequest => Indexed<Vec<CoordinateEntry>>;
+    /// Roots of the mesh's certificate authority.
+    ConnectCaRoots "ConnectCA.Roots" DatacenterRequest => Indexed<CaRoots>;
     /// Spread a user event.
     EventFire "Internal.EventFire" EventFireRequest => ();
     /// Address of the leader's server port, empty without one. The request names the datacenter, empty for the local one.

@@ -1,23 +1,24 @@
-//! A real agent process for tests, on loopback ports of its own.
+//! Real agent processes for tests, on loopback ports of their own. Every test program uses its own part of this.
 
+#![allow(dead_code, unused_imports)]
+
+mod process;
+mod server;
+
+use std::future::Future;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use api::{Client, Config, QueryOptions};
+use api::{Client, Config};
 
-/// A fresh or restarted agent answers within this, even on a busy machine.
+pub use process::{Ended, Output, Process, run};
+pub use rustix::process::Signal;
+pub use server::Server;
+
+/// What an agent or a command is waited for takes less than this, even on a busy machine.
 pub const READY_DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
-
-/// A durable single server that can be killed and started again on the same data.
-pub struct Server {
-    data_dir: PathBuf,
-    ports: Ports,
-    process: Option<Child>,
-    pub client: Client,
-}
 
 #[derive(Clone, Copy)]
 pub struct Ports {
@@ -45,9 +46,13 @@ impl Ports {
         )
     }
 
+    /// Address of the HTTP API.
+    pub fn http_address(&self) -> String {
+        format!("127.0.0.1:{}", self.http)
+    }
+
     pub fn client(&self) -> Client {
-        let config = Config::default().address(format!("127.0.0.1:{}", self.http));
-        Client::new(config).expect("a plain HTTP client")
+        Client::new(Config::default().address(self.http_address())).expect("a plain HTTP client")
     }
 }
 
@@ -60,76 +65,22 @@ pub fn consul() -> Command {
     command
 }
 
-impl Server {
-    /// Starts a server on this data directory.
-    pub async fn start(data_dir: &Path) -> Server {
-        let ports = Ports::free();
-        let mut server = Server { data_dir: data_dir.to_owned(), ports, process: None, client: ports.client() };
-        server.spawn().await;
-        server
-    }
-
-    /// Starts the process again, on the same data and ports.
-    pub async fn spawn(&mut self) {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.data_dir.with_extension("log"))
-            .expect("a log file beside the data directory");
-        let child = consul()
-            .args(["agent", "-server", "-bootstrap-expect=1", "-bind=127.0.0.1", "-client=127.0.0.1", "-node=killed"])
-            .arg(format!("-data-dir={}", self.data_dir.display()))
-            .args(["-hcl", &self.ports.hcl(), "-hcl", "performance { raft_multiplier = 1 }"])
-            .stdout(Stdio::from(log.try_clone().expect("a second handle")))
-            .stderr(Stdio::from(log))
-            .spawn()
-            .expect("the binary starts");
-        self.process = Some(child);
-        self.await_leader().await;
-    }
-
-    async fn await_leader(&mut self) {
-        let begin = Instant::now();
-        while begin.elapsed() < READY_DEADLINE {
-            // A default read of any key answers only at a leader.
-            if self.client.kv().get("ready", &QueryOptions::default()).await.is_ok() {
-                return;
-            }
-            let exited = self.process.as_mut().and_then(|p| p.try_wait().expect("a child of ours"));
-            assert!(exited.is_none(), "the server exited: {exited:?}\n{}", self.log());
-            tokio::time::sleep(POLL).await;
+/// Asks again and again until there is an answer; panics, naming what was waited for, after the deadline.
+pub async fn eventually<T, A>(what: &str, mut ask: impl FnMut() -> A) -> T
+where
+    A: Future<Output = Option<T>>,
+{
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
         }
-        panic!("the server did not become ready\n{}", self.log());
-    }
-
-    /// SIGKILL: nothing is flushed, nothing is said.
-    pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("a child of ours");
-            process.wait().expect("a child of ours");
-        }
-    }
-
-    /// The process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
-    }
-
-    /// Waits for the process to end by itself; answers its exit code.
-    pub async fn exit_code(&mut self) -> Option<i32> {
-        let mut process = self.process.take()?;
-        let status = tokio::task::spawn_blocking(move || process.wait()).await.expect("waiting");
-        status.expect("a child of ours").code()
-    }
-
-    /// What the server logged so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.data_dir.with_extension("log")).unwrap_or_default()
+        assert!(begin.elapsed() < READY_DEADLINE, "waited in vain for {what}");
+        tokio::time::sleep(POLL).await;
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
+/// Panics when a wait takes longer than the deadline.
+pub async fn in_time<T>(what: &str, waited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(READY_DEADLINE, waited).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }

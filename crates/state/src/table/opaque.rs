@@ -6,7 +6,7 @@ use std::sync::Arc;
 use types::MessageType;
 
 /// The record types kept, in the order in which a snapshot lists them among the others.
-pub(crate) const KEPT: [MessageType; 15] = [
+pub(crate) const KEPT: [MessageType; 12] = [
     MessageType::LegacyAcl,
     MessageType::AclToken,
     MessageType::AclPolicy,
@@ -14,9 +14,6 @@ pub(crate) const KEPT: [MessageType; 15] = [
     MessageType::AclBindingRule,
     MessageType::AclAuthMethod,
     MessageType::Intention,
-    MessageType::ConnectCa,
-    MessageType::ConnectCaProviderState,
-    MessageType::ConnectCaConfig,
     MessageType::ConfigEntry,
     MessageType::FederationState,
     MessageType::Peering,
