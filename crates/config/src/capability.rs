@@ -85,6 +85,10 @@ pub enum Capability {
     Enterprise,
 }
 
+/// Settings of the mesh's certificate authority that its root needs; the others are about certificates below it.
+const CA_SETTINGS_OF_ROOT: &[&str] =
+    &["cluster_id", "private_key", "private_key_bits", "private_key_type", "root_cert", "root_cert_ttl"];
+
 /// Capabilities this build has.
 pub const EXISTING: &[Capability] = &[Capability::Core, Capability::Https, Capability::Watches, Capability::Enterprise];
 
@@ -209,9 +213,8 @@ fn asked(key: &Key, setting: &Setting, config: &Loaded) -> Option<Capability> {
         ("disable_remote_exec", Value::Bool(disabled)) => return (!disabled).then_some(Capability::RemoteExec),
         ("read_replica", Value::Bool(wanted)) => return wanted.then_some(Capability::ReadReplica),
         ("tls.defaults.verify_outgoing", Value::Bool(wanted)) => return wanted.then_some(Capability::Rpc),
-        // The one CA setting that only names what will be created later (cluster id of the trust domain).
         ("connect.ca_config", Value::Opaque(map)) => {
-            let other = map.keys().any(|name| name != "cluster_id");
+            let other = map.keys().any(|name| !CA_SETTINGS_OF_ROOT.contains(&name.as_str()));
             return other.then_some(Capability::Connect);
         }
         _ => {}

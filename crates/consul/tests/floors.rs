@@ -9,7 +9,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (4, &["http-api", "api"]),
     (3, &["agent", "server"]),
     (2, &["consensus"]),
-    (1, &["state", "filter", "snapshot", "telemetry", "config"]),
+    (1, &["state", "pki", "filter", "snapshot", "telemetry", "config"]),
     (0, &["types", "wire"]),
 ];
 

@@ -1,5 +1,6 @@
 //! What every request goes through, in the order of `docs/spec/http-api.md` §1.2.
 
+use filter::{CREATE_ERROR_PREFIX, Fields, Filter};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
@@ -169,12 +170,15 @@ impl Call {
         params::refuse_enterprise(&self.query, &self.headers, features)
     }
 
-    /// Refuses a filter expression: nothing can evaluate it yet.
-    pub(crate) fn refuse_filter(&self) -> Result<(), Failure> {
-        if self.query.bytes("filter").is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "filter expressions are not there yet"))
+    /// The filter of the request; one that keeps everything if there is none.
+    pub(crate) fn filter<T: Fields>(&self) -> Result<Filter<T>, Failure> {
+        Filter::new(&self.query.text("filter"))
+            .map_err(|error| Failure::internal(format!("{CREATE_ERROR_PREFIX}{error}")))
+    }
+
+    /// The filter of a read that answers an error with zero metadata.
+    pub(crate) fn filter_with_metadata<T: Fields>(&self) -> Result<Filter<T>, Failure> {
+        self.filter().map_err(Failure::with_zero_metadata)
     }
 
     /// The length the client declared, if it did.

@@ -10,8 +10,10 @@ use crate::reply::{Failure, metadata};
 
 pub(crate) mod acl;
 pub(crate) mod agent;
+pub(crate) mod agent_service;
 pub(crate) mod body;
 pub(crate) mod catalog;
+pub(crate) mod connect_ca;
 pub(crate) mod coordinate;
 pub(crate) mod event;
 pub(crate) mod health;

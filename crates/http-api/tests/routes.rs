@@ -387,3 +387,47 @@ async fn legacy_acl_routes_say_they_are_gone() {
     assert_eq!(seen(&running.get("/v1/acl/list").await), (410, text.to_owned()));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn the_mesh_s_roots_are_read_as_json_and_as_pem() {
+    let running = ready().await;
+    let got = loop {
+        // Until the authority has a name and a root.
+        let got = running.get("/v1/connect/ca/roots").await;
+        if got.status == 200 && got.json()["ActiveRootID"] != "" {
+            break got;
+        }
+    };
+    let body = got.json();
+    let root = &body["Roots"][0];
+    assert_eq!((&root["ID"], &root["Active"]), (&body["ActiveRootID"], &json!(true)));
+    assert_eq!(root["IntermediateCerts"], json!(null));
+    assert_eq!(root["ModifyIndex"], json!(got.index()));
+    assert!(root.get("RotatedOutAt").is_none() && root.get("SigningKey").is_none());
+    let domain = format!("{}.consul", root["ExternalTrustDomain"].as_str().unwrap());
+    assert_eq!(body["TrustDomain"], json!(domain));
+
+    let pem = running.get("/v1/connect/ca/roots?pem=true").await;
+    assert_eq!((pem.text().as_str(), pem.header("x-consul-index")), (root["RootCert"].as_str().unwrap(), None));
+    assert_eq!(pem.header("content-type"), Some("application/pem-certificate-chain"));
+    let bad = running.get("/v1/connect/ca/roots?pem=maybe").await;
+    assert_eq!(seen(&bad), (400, "The 'pem' query parameter must be a boolean value".to_owned()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_agent_s_roots_say_whether_they_were_waited_for() {
+    let running = ready().await;
+    let index = loop {
+        let got = running.get("/v1/agent/connect/ca/roots").await;
+        if got.status == 200 && got.json()["ActiveRootID"] != "" {
+            assert_eq!((got.header("x-cache"), got.header("age")), (Some("HIT"), Some("0")));
+            break got.index();
+        }
+    };
+    let waited = running.get(&format!("/v1/agent/connect/ca/roots?index={index}&wait=1ms")).await;
+    assert_eq!((waited.index(), waited.header("x-cache"), waited.header("age")), (index, Some("MISS"), None));
+    let elsewhere = running.get("/v1/agent/connect/ca/roots?dc=nope").await;
+    assert_eq!(seen(&elsewhere), (500, "No path to datacenter".to_owned()));
+    running.stop().await;
+}

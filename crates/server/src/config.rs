@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use consensus::{ServerId, SnapshotPolicy, Timing};
 use types::AutopilotConfig;
+use types::connect_ca::ProviderSettings;
 
 /// Where the replicated log lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,17 @@ pub struct Addresses {
     pub grpc_tls_port: Option<u16>,
     /// Addresses by tag, registered with the node.
     pub tagged: BTreeMap<String, String>,
+}
+
+/// The service mesh, as the agent file has it.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectSettings {
+    /// Whether there is a mesh.
+    pub enabled: bool,
+    /// UUID for a new cluster; nothing for a random one.
+    pub cluster_id: Option<String>,
+    /// Settings of a new cluster's certificate authority, by the names the provider knows.
+    pub ca_config: ProviderSettings,
 }
 
 /// Settings of a server. Durations are what the reference's defaults say (`docs/spec/server-operations.md` §1) unless configured.
@@ -65,4 +77,6 @@ pub struct ServerConfig {
     pub coordinate_flush: Duration,
     /// Written when no autopilot configuration is stored yet.
     pub autopilot: AutopilotConfig,
+    /// The service mesh; its authority is set up by this only when nothing is stored yet.
+    pub connect: ConnectSettings,
 }

@@ -1,7 +1,9 @@
-//! What only the leader does: it looks after sessions, tombstones, coordinates and its own registration.
+//! What only the leader does: it looks after sessions, tombstones, coordinates, its own registration and the mesh's
+//! certificate authority.
 //!
 //! One task owns all duties. It wakes for effects of applied commands, for timers and for changes of leadership.
 
+mod ca;
 mod registration;
 
 use std::collections::HashMap;
@@ -46,6 +48,7 @@ pub(crate) struct Leader {
     epoch: Instant,
     leading: bool,
     failed_ends: HashMap<String, u32>,
+    ca_retry: ca::Retry,
 }
 
 impl Leader {
@@ -57,6 +60,7 @@ impl Leader {
             epoch: Instant::now(),
             leading: false,
             failed_ends: HashMap::new(),
+            ca_retry: ca::Retry::default(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Leader {
                 Some(effect) = self.effects.recv() => self.heed(effect).await,
                 id = shared.sessions.expired(), if self.leading => self.end_sessions(id).await,
                 () = sleep_until(reap), if self.leading => self.reap_tombstones().await,
+                () = sleep_until(self.ca_retry.at()), if self.leading => self.initialize_ca().await,
                 _ = coordinates.tick(), if self.leading => self.flush_coordinates().await,
                 _ = reconcile.tick(), if self.leading => self.reconcile().await,
                 () = shared.reconcile.notified(), if self.leading => self.reconcile().await,
@@ -119,6 +124,7 @@ impl Leader {
         self.store_autopilot_config().await?;
         self.store_system_metadata().await?;
         registration::register_self(&self.shared).await?;
+        self.initialize_ca().await;
         self.shared.ready.store(true, Ordering::Release);
         self.shared.established.send_modify(|n| *n += 1);
         tracing::debug!(target: "agent.server", duration = ?began.elapsed(), "successfully established leadership");
@@ -132,6 +138,21 @@ impl Leader {
         self.shared.coordinates.lock().clear();
         self.shared.ready.store(false, Ordering::Release);
         self.failed_ends.clear();
+        self.ca_retry.clear();
+    }
+
+    /// Brings the certificate authority up. Leadership does not depend on it: a failure is tried again later.
+    async fn initialize_ca(&mut self) {
+        if !self.shared.config.connect.enabled {
+            return;
+        }
+        match ca::initialize(&self.shared).await {
+            Ok(()) => self.ca_retry.clear(),
+            Err(error) => {
+                let pause = self.ca_retry.failed(Instant::now());
+                tracing::error!(target: "agent.connect.ca", error = %error, retry_in = ?pause, "failed to initialize CA");
+            }
+        }
     }
 
     async fn heed(&mut self, effect: Effect) {

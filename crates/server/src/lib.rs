@@ -16,7 +16,7 @@ mod snapshots;
 mod tombstone_gc;
 mod write;
 
-pub use config::{Addresses, ServerConfig, Storage};
+pub use config::{Addresses, ConnectSettings, ServerConfig, Storage};
 pub use consensus::{self, ServerId, SnapshotPolicy, Timing};
 pub use server::{Handle, Server, ServerError};
 pub use snapshots::SavedSnapshot;

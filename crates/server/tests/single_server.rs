@@ -1,9 +1,9 @@
 //! One server as its agent sees it: writes, reads that wait, sessions, restore.
 
-use std::time::Duration;
+mod common;
 
-use server::{Addresses, Handle, Server, ServerConfig, SnapshotPolicy, Storage, Timing};
-use tokio_util::sync::CancellationToken;
+use common::DEADLINE;
+use server::{Handle, Server};
 use types::method::{
     HealthNodeChecks, KeyRequest, KvApply, KvGet, NodeRequest, SessionApply, SessionGet, SessionSpecificRequest, SnapshotRequest,
     StatusLeader, TxnApply,
@@ -12,42 +12,13 @@ use types::query::Consistency;
 use types::txn::TxnKvOp;
 use types::{DirEntry, Key, KvRequest, QueryOptions, RpcError, Session, SessionOp, SessionRequest, TxnOp, TxnRequest};
 
-/// Nothing here takes longer, even on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn config() -> ServerConfig {
-    ServerConfig {
-        datacenter: "dc1".to_owned(),
-        node_name: "one".to_owned(),
-        node_id: "6fb2c1a0-40ad-4f6b-a50a-9a31a26b6e4e".parse().expect("a UUID"),
-        node_meta: Default::default(),
-        addresses: Addresses {
-            advertise: [127, 0, 0, 1].into(),
-            server_port: 8300,
-            grpc_port: None,
-            grpc_tls_port: None,
-            tagged: Default::default(),
-        },
-        storage: Storage::Memory,
-        bootstrap: true,
-        raft: Timing::dev(),
-        snapshots: SnapshotPolicy::default(),
-        session_ttl_min: Duration::from_millis(10),
-        rpc_hold_timeout: Duration::from_secs(7),
-        default_query_time: Duration::from_secs(300),
-        max_query_time: Duration::from_secs(600),
-        coordinate_flush: Duration::from_millis(100),
-        autopilot: Default::default(),
-    }
-}
-
-async fn start() -> Server {
-    Server::start(config(), CancellationToken::new()).await.expect("the server starts")
-}
-
 fn write(op: &str, key: &str, value: &'static str) -> KvRequest {
     let dir_ent = DirEntry { key: Key::from(key), value: value.into(), ..DirEntry::default() };
     KvRequest { op: op.to_owned(), dir_ent, ..KvRequest::default() }
+}
+
+async fn start() -> Server {
+    common::start(common::config()).await
 }
 
 async fn put(server: &Server, key: &str, value: &'static str) {

@@ -4,12 +4,12 @@
 
 mod common;
 
-use common::{Log, check, create_session, deregister, node, query, register, service};
+use common::{Log, ca_config, ca_request, ca_root, ca_state, check, create_session, deregister, node, query, register, service};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use types::command::{SystemMetadataEntry, SystemMetadataRequest};
-use types::{MessageType, PreparedQuery};
+use types::{CaRequest, MessageType, PreparedQuery};
 
 const NODES: [&str; 3] = ["n1", "N1", "n2"];
 const IDS: [&str; 3] = ["", "11111111-2222-3333-4444-555555555551", "11111111-2222-3333-4444-555555555552"];
@@ -65,6 +65,30 @@ fn metadata(op: &str, key: &str) -> Vec<u8> {
     common::command(MessageType::SystemMetadata, &request)
 }
 
+/// Commands of the certificate authority, some of which are refused.
+fn authority() -> impl Strategy<Value = Vec<u8>> {
+    const OPS: [&str; 6] = [
+        "set-config",
+        "set-roots",
+        "set-roots-config",
+        "set-provider-state",
+        "delete-provider-state",
+        "increment-provider-serial",
+    ];
+    (select(&OPS[..]), select(&["a", "b"][..]), 0..4_u64).prop_map(|(op, id, index)| {
+        let mut config = ca_config(id);
+        config.modify_index = index;
+        let request = CaRequest {
+            index,
+            roots: vec![ca_root(id, true)],
+            config: Some(config),
+            provider_state: Some(ca_state(id, "key")),
+            ..ca_request(op)
+        };
+        common::command(MessageType::ConnectCa, &request)
+    })
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         10 => registration().prop_map(Step::Apply),
@@ -84,6 +108,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 Step::Apply(query(op, stored))
             }
         ),
+        1 => authority().prop_map(Step::Apply),
         2 => Just(Step::Restore),
     ];
     vec(step, 1..50)

@@ -4,11 +4,11 @@
 
 mod common;
 
-use common::{Log, check, command, node, query, register, service};
+use common::{Log, ca_config, ca_request, ca_root, ca_state, check, command, node, query, register, service};
 use serde::Serialize;
 use state::{Effect, Outcome, RestoreError, Topic};
 use types::command::RestoreChunk;
-use types::{AutopilotConfig, Coordinate, CoordinateEntry, DirEntry, MessageType, PreparedQuery, RegisterRequest};
+use types::{AutopilotConfig, CaConfiguration, CaRequest, Coordinate, CoordinateEntry, DirEntry, MessageType, PreparedQuery, RegisterRequest};
 
 /// A log with a row in every table.
 fn full() -> Log {
@@ -29,6 +29,16 @@ fn full() -> Log {
     log.ok(&query("create", PreparedQuery { id: "q".into(), name: "q".into(), session, ..PreparedQuery::default() }));
     let autopilot = types::autopilot::AutopilotSetConfigRequest::default();
     log.ok(&command(MessageType::Autopilot, &autopilot));
+    let provider_state = Some(ca_state("state", "key"));
+    let authority = [
+        CaRequest { config: Some(ca_config("cluster")), ..ca_request("set-config") },
+        CaRequest { roots: vec![ca_root("a", true), ca_root("b", false)], ..ca_request("set-roots") },
+        CaRequest { provider_state, ..ca_request("set-provider-state") },
+        ca_request("increment-provider-serial"),
+    ];
+    for request in authority {
+        log.ok(&command(MessageType::ConnectCa, &request));
+    }
     log.ok(&command(MessageType::Restore, &chunk(7, 0, 2, b"half")));
     log
 }
@@ -98,6 +108,21 @@ fn a_restored_state_goes_on_like_the_one_it_was_taken_from() {
     }
     assert_eq!(log.bytes(), other.bytes());
     assert_eq!(log.store.snapshot().usage(), other.store.snapshot().usage());
+}
+
+#[test]
+fn an_authority_s_configuration_without_a_provider_is_left_out() {
+    let log = Archive::new(5).with(15, &CaConfiguration::default()).restore().unwrap();
+    assert_eq!(log.store.snapshot().ca_config(), (0, None));
+}
+
+#[test]
+fn a_serial_number_is_no_index_of_the_restored_state() {
+    let archive = Archive::new(5).with(16, &Row { key: "connect-ca-builtin-serial", value: 1_000 });
+    let mut log = Log::new();
+    let applied = log.apply(&command(MessageType::Restore, &chunk(1, 0, 1, &archive.0)));
+    assert_eq!(applied.outcome, Outcome::Index(6));
+    assert_eq!(log.index("connect-ca-builtin-serial"), 1_000);
 }
 
 #[test]

@@ -110,9 +110,9 @@ pub static AGENT_KEYS: &[Key] = &[
     shape("cloud", &CLOUD_KEYS, Cloud),
     Key::new("config_entries.bootstrap", Kind::Opaques, ConfigEntries).reloads(),
     // Service mesh.
-    flag("connect.enabled", Connect).or(bool_(true)).idle(),
+    flag("connect.enabled", Core).or(bool_(true)),
     text("connect.ca_provider", Connect),
-    opaque("connect.ca_config", Connect).secret(),
+    opaque("connect.ca_config", Core).secret(),
     flag("connect.enable_mesh_gateway_wan_federation", Connect).or(bool_(false)),
     flag("connect.enable_serverless_plugin", Connect).or(bool_(false)),
     duration("connect.test_ca_leaf_root_change_spread", Fixed).idle(),

@@ -50,6 +50,7 @@ fn settings_that_ask_for_absent_capabilities_are_named() {
         ("ui_config { enabled = true }", "ui_config.enabled"),
         ("primary_datacenter = \"other\"", "primary_datacenter"),
         ("connect { enable_mesh_gateway_wan_federation = true }", "connect.enable_mesh_gateway_wan_federation"),
+        ("connect { ca_config { leaf_cert_ttl = \"1h\" } }", "connect.ca_config"),
         ("config_entries { bootstrap { kind = \"mesh\" } }", "config_entries.bootstrap"),
         ("cloud { resource_id = \"x\" }", "cloud"),
         ("autopilot { min_quorum = 3 }", "autopilot.min_quorum"),
@@ -86,6 +87,7 @@ fn settings_of_existing_capabilities_are_available() {
         "disable_http_unprintable_char_filter = true discovery_max_stale = \"5s\" max_query_time = \"1h\"",
         "advertise_addr = \"1.2.3.4\" client_addr = \"0.0.0.0\" unix_sockets { mode = \"0600\" }",
         "primary_datacenter = \"DC1\" bootstrap = true",
+        "connect { enabled = false ca_config { cluster_id = \"x\" root_cert_ttl = \"9000h\" private_key_bits = 384 } }",
     ];
     for fragment in table {
         let config = server(&[&format!("-hcl={fragment}")]);
@@ -96,14 +98,11 @@ fn settings_of_existing_capabilities_are_available() {
 
 #[test]
 fn settings_that_change_nothing_are_only_warned_about() {
-    let fragment = "ports { grpc = 1 } addresses { dns = \"127.0.0.1\" } connect { enabled = false \
-                    ca_config { cluster_id = \"x\" } } peering { enabled = true } ui_config { enabled = false } retry_join = []";
+    let fragment = "ports { grpc = 1 } addresses { dns = \"127.0.0.1\" } peering { enabled = true } ui_config { enabled = false } retry_join = []";
     let config = server(&[&format!("-hcl={fragment}")]);
     assert_eq!(keys(&unavailable(&config)), [""; 0]);
     let expected = [
         "addresses.dns",
-        "connect.enabled",
-        "connect.ca_config",
         "peering.enabled",
         "ports.grpc",
         "retry_join",

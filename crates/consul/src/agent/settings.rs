@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use agent::Identity;
 use config::{Loaded, RuntimeConfig};
-use server::{Addresses, SnapshotPolicy, Storage, Timing};
+use server::{Addresses, ConnectSettings, SnapshotPolicy, Storage, Timing};
 use telemetry::{FileSettings, LogSettings};
+use types::connect_ca::ProviderSettings;
 use types::{AutopilotConfig, GoDuration};
 
 use super::start_error::StartError;
@@ -20,6 +21,8 @@ const SESSION_TTL_MIN: Duration = Duration::from_secs(10);
 /// How often gathered coordinates are written; more often in development mode.
 const COORDINATE_FLUSH: Duration = Duration::from_secs(5);
 const COORDINATE_FLUSH_DEV: Duration = Duration::from_millis(100);
+/// Key of `connect.ca_config` that names a new cluster.
+const CLUSTER_ID: &str = "cluster_id";
 /// Metadata every node carries: its network segment, always the default one.
 const SEGMENT_META: &str = "consul-network-segment";
 
@@ -97,6 +100,7 @@ pub(super) fn server(config: &RuntimeConfig, node_id: &str) -> Result<server::Se
         max_query_time: config.query.max_time,
         coordinate_flush: if config.dev_mode { COORDINATE_FLUSH_DEV } else { COORDINATE_FLUSH },
         autopilot: autopilot(&config.autopilot),
+        connect: connect(&config.connect)?,
     })
 }
 
@@ -110,6 +114,22 @@ pub(super) fn snapshot_policy(config: &RuntimeConfig) -> SnapshotPolicy {
         threshold: or(config.raft.snapshot_threshold, default.threshold),
         trailing_logs: or(config.raft.trailing_logs, default.trailing_logs),
     }
+}
+
+fn connect(config: &config::ConnectConfig) -> Result<ConnectSettings, StartError> {
+    let wrong = |what: &str| StartError::ServerSettings(format!("cluster_id was supplied but was not a {what}"));
+    let cluster_id = match config.ca_config.0.get(CLUSTER_ID) {
+        None => None,
+        Some(value) => {
+            let text = value.as_str().ok_or_else(|| wrong("string"))?;
+            if !pki::is_cluster_id(text) {
+                return Err(wrong("valid UUID"));
+            }
+            Some(text.to_owned())
+        }
+    };
+    let ca_config = ProviderSettings(config.ca_config.0.clone().into_iter().collect());
+    Ok(ConnectSettings { enabled: config.enabled, cluster_id, ca_config })
 }
 
 fn autopilot(config: &config::AutopilotConfig) -> AutopilotConfig {

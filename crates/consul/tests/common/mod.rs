@@ -1,6 +1,6 @@
 //! Real agent processes for tests, on loopback ports of their own. Every test program uses its own part of this.
 
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unreachable_pub)]
 
 mod process;
 mod server;

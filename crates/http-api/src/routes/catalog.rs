@@ -9,7 +9,7 @@ use types::method::{
     CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices,
     CatalogRegister, CatalogServiceNodes, DatacenterRequest, NodeRequest, ServiceRequest,
 };
-use types::{DeregisterRequest, Node, NodeService, NodeServices, QuerySource};
+use types::{DeregisterRequest, Node, NodeService, NodeServices, QuerySource, ServiceNode};
 
 use super::body::{DeregisterBody, RegisterBody, decode_catalog};
 use super::discover;
@@ -67,10 +67,11 @@ pub(super) fn source(call: &Call) -> QuerySource {
 pub(crate) async fn nodes(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Partition)?;
     let options = call.options()?;
-    call.refuse_filter()?;
+    let filter = call.filter_with_metadata::<Node>()?;
     let (node_meta, source) = (call.query.node_meta(), source(call));
     let request = |options| DatacenterRequest { node_meta: node_meta.clone(), source: source.clone(), options };
-    let (nodes, metadata) = discover::<CatalogListNodes, _>(call, options, true, request).await?;
+    let (mut nodes, metadata) = discover::<CatalogListNodes, _>(call, options, true, request).await?;
+    nodes.retain(|node| filter.matches(node));
     Ok(Reply::json(&nodes, call.pretty())?.with_metadata(&metadata))
 }
 
@@ -78,7 +79,9 @@ pub(crate) async fn nodes(call: &mut Call) -> Answer {
 pub(crate) async fn services(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
-    call.refuse_filter()?;
+    if !call.filter_with_metadata::<ServiceNode>()?.keeps_all() {
+        return Err(Failure::not_there_yet("filtering of service names"));
+    }
     let node_meta = call.query.node_meta();
     let request = |options| DatacenterRequest { node_meta: node_meta.clone(), options, ..DatacenterRequest::default() };
     let (services, metadata) = discover::<CatalogListServices, _>(call, options, true, request).await?;
@@ -101,7 +104,7 @@ pub(super) fn refuse_missing_features(call: &Call) -> Result<(), Failure> {
     if !call.query.bytes("peer").is_empty() {
         return not_there("cluster peering");
     }
-    call.refuse_filter()
+    Ok(())
 }
 
 /// A service's instances.
@@ -110,9 +113,11 @@ pub(crate) async fn service(call: &mut Call) -> Answer {
     let options = call.options()?;
     let service = call.required_argument("Missing service name")?;
     refuse_missing_features(call)?;
+    let filter = call.filter_with_metadata::<ServiceNode>()?;
     let request = service_request(call, service);
     let request = |options| ServiceRequest { options, ..request.clone() };
-    let (instances, metadata) = discover::<CatalogServiceNodes, _>(call, options, true, request).await?;
+    let (mut instances, metadata) = discover::<CatalogServiceNodes, _>(call, options, true, request).await?;
+    instances.retain(|instance| filter.matches(instance));
     let view = List(&instances, InstanceView::from);
     Ok(Reply::json(&view, call.pretty())?.with_metadata(&metadata))
 }
@@ -121,9 +126,13 @@ async fn read_node(call: &Call) -> Result<(Option<NodeServices>, Metadata), Fail
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
     let node = call.required_argument("Missing node name")?;
-    call.refuse_filter()?;
+    let filter = call.filter_with_metadata::<NodeService>()?;
     let request = |options| NodeRequest { node: node.clone(), options };
-    discover::<CatalogNodeServices, _>(call, options, true, request).await
+    let (mut found, metadata) = discover::<CatalogNodeServices, _>(call, options, true, request).await?;
+    if let Some(found) = &mut found {
+        found.services.retain(|service| filter.matches(service));
+    }
+    Ok((found, metadata))
 }
 
 #[derive(Serialize)]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use filter::Filter;
 use types::method::{
     ChecksInStateRequest, HealthChecksInState, HealthNodeChecks, HealthServiceChecks, HealthServiceNodes, NodeRequest,
     ServiceRequest,
 };
-use types::{CheckStatus, HealthCheck};
+use types::{CheckServiceNode, CheckStatus, HealthCheck};
 
 use super::catalog::{refuse_missing_features, service_request, source};
 use super::discover;
@@ -16,8 +17,9 @@ use crate::params::{Enterprise, parse_bool};
 use crate::pipeline::Call;
 use crate::reply::{Answer, Failure, Reply};
 
-fn check_list(call: &Call, checks: &[Arc<HealthCheck>], metadata: &Metadata) -> Answer {
-    let view = List(checks, |check| CheckView::from(&**check));
+fn check_list(call: &Call, mut checks: Vec<Arc<HealthCheck>>, filter: &Filter<HealthCheck>, metadata: &Metadata) -> Answer {
+    checks.retain(|check| filter.matches(check));
+    let view = List(&checks, |check| CheckView::from(&**check));
     Ok(Reply::json(&view, call.pretty())?.with_metadata(metadata))
 }
 
@@ -26,10 +28,10 @@ pub(crate) async fn node(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
     let node = call.required_argument("Missing node name")?;
-    call.refuse_filter()?;
+    let filter = call.filter_with_metadata()?;
     let request = |options| NodeRequest { node: node.clone(), options };
     let (checks, metadata) = discover::<HealthNodeChecks, _>(call, options, true, request).await?;
-    check_list(call, &checks, &metadata)
+    check_list(call, checks, &filter, &metadata)
 }
 
 /// A service's checks.
@@ -37,7 +39,7 @@ pub(crate) async fn checks(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
     let service = call.required_argument("Missing service name")?;
-    call.refuse_filter()?;
+    let filter = call.filter_with_metadata()?;
     let request = ServiceRequest {
         service,
         node_meta: call.query.node_meta(),
@@ -46,7 +48,7 @@ pub(crate) async fn checks(call: &mut Call) -> Answer {
     };
     let request = |options| ServiceRequest { options, ..request.clone() };
     let (checks, metadata) = discover::<HealthServiceChecks, _>(call, options, true, request).await?;
-    check_list(call, &checks, &metadata)
+    check_list(call, checks, &filter, &metadata)
 }
 
 /// Checks with a status.
@@ -54,7 +56,7 @@ pub(crate) async fn state(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
     let state = call.required_argument("Missing check state")?;
-    call.refuse_filter()?;
+    let filter = call.filter_with_metadata()?;
     let (node_meta, source) = (call.query.node_meta(), source(call));
     let request = |options| ChecksInStateRequest {
         state: state.clone(),
@@ -63,7 +65,7 @@ pub(crate) async fn state(call: &mut Call) -> Answer {
         options,
     };
     let (checks, metadata) = discover::<HealthChecksInState, _>(call, options, true, request).await?;
-    check_list(call, &checks, &metadata)
+    check_list(call, checks, &filter, &metadata)
 }
 
 /// A service's instances with their checks. Errors carry no metadata here, but for a bad `passing`.
@@ -72,6 +74,7 @@ pub(crate) async fn service(call: &mut Call) -> Answer {
     let options = call.options()?;
     let service = call.required_argument("Missing service name")?;
     refuse_missing_features(call)?;
+    let filter = filter(call, options.min_index > 0)?;
     let request = service_request(call, service);
     let request = |options| ServiceRequest { options, ..request.clone() };
     let (mut instances, metadata) = discover::<HealthServiceNodes, _>(call, options, false, request).await?;
@@ -82,8 +85,19 @@ pub(crate) async fn service(call: &mut Call) -> Answer {
     if passing {
         instances.retain(|instance| instance.checks.iter().all(|check| check.status == CheckStatus::Passing.as_str()));
     }
+    instances.retain(|instance| filter.matches(instance));
     let view = List(&instances, HealthView::from);
     Ok(Reply::json(&view, call.pretty())?.with_metadata(&metadata))
+}
+
+/// The filter. Reads that the reference answers from a subscription tell its faults without the usual prefix
+/// (`docs/spec/http-api.md` §1.7).
+fn filter(call: &Call, blocking: bool) -> Result<Filter<CheckServiceNode>, Failure> {
+    let streaming = (blocking || call.query.has("cached")) && call.query.bytes("near").is_empty();
+    if streaming {
+        return Filter::new(&call.query.text("filter")).map_err(|error| Failure::internal(error.to_string()));
+    }
+    call.filter()
 }
 
 /// Whether only passing instances are asked for; on when the parameter is there without a value.

@@ -1,9 +1,9 @@
 //! The agent itself: what it is, its services and checks, profiles of it.
 
 use super::{
-    Action, Answers, BLOCKING, FILTER, Kind, Operation, Parameter, RequestBody, Route, Tells, When, parameter, run,
+    Action, Answers, BLOCKING, DC, FILTER, Kind, Operation, Parameter, RequestBody, Route, Tells, When, parameter, run,
 };
-use crate::routes::agent;
+use crate::routes::{agent, agent_service, connect_ca};
 
 const MONITOR: &[Parameter] = &[
     parameter("loglevel", Kind::Text, "TRACE, DEBUG, INFO (by default), WARN or ERR."),
@@ -86,7 +86,10 @@ pub(super) const ROUTES: &[Route] = &[
             .taking(RequestBody::Json)
             .answering(Answers::Empty)],
     ),
-    Route::exact("/v1/agent/services", REGISTRY_READ),
+    Route::exact(
+        "/v1/agent/services",
+        &[Operation::get("List services registered with this agent.", run!(agent_service::list)).with(&[FILTER])],
+    ),
     Route::subtree(
         "/v1/agent/service/",
         "id",
@@ -94,7 +97,7 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::exact(
         "/v1/agent/service/register",
-        &[Operation::put("Register a service.", REGISTRY)
+        &[Operation::put("Register a service.", run!(agent_service::register))
             .with(&[REPLACE])
             .taking(RequestBody::Json)
             .answering(Answers::Empty)],
@@ -102,7 +105,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/agent/service/deregister/",
         "id",
-        &[Operation::put("Remove a service.", REGISTRY).answering(Answers::Empty)],
+        &[Operation::put("Remove a service.", run!(agent_service::deregister)).answering(Answers::Empty)],
     ),
     Route::subtree(
         "/v1/agent/service/maintenance/",
@@ -139,8 +142,8 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::exact(
         "/v1/agent/connect/ca/roots",
-        &[Operation::get("Root certificates, from the agent's cache.", AUTHORITY)
-            .with(&[BLOCKING])
+        &[Operation::get("Root certificates, from the agent's cache.", run!(connect_ca::agent_roots))
+            .with(&[DC, BLOCKING])
             .telling(Tells::All)],
     ),
     Route::subtree(

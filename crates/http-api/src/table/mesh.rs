@@ -2,8 +2,9 @@
 
 use super::{
     Action, Answers, BLOCKING, CACHED, CAS, DC, FILTER, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells,
-    parameter,
+    parameter, run,
 };
+use crate::routes::connect_ca;
 
 const PEM: &[Parameter] = &[parameter("pem", Kind::Boolean, "Answer the certificates in PEM.")];
 const COMPILE_DC: &[Parameter] = &[parameter("compile-dc", Kind::Text, "Datacenter to compile for.")];
@@ -47,7 +48,9 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::exact(
         "/v1/connect/ca/roots",
-        &[Operation::get("Root certificates.", AUTHORITY).with(&[PEM, DC, BLOCKING, MODES]).telling(Tells::All)],
+        &[Operation::get("Root certificates.", run!(connect_ca::roots))
+            .with(&[PEM, DC, BLOCKING, MODES])
+            .telling(Tells::All)],
     ),
     Route::exact(
         "/v1/connect/intentions",

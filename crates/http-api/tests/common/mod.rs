@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::server::{Addresses, Server, ServerConfig, SnapshotPolicy, Storage, Timing};
+use agent::server::{Addresses, ConnectSettings, Server, ServerConfig, SnapshotPolicy, Storage, Timing};
 use agent::{Agent, Identity, Local};
 use http_api::{HttpServer, Listener, Settings, Socket};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -88,6 +88,7 @@ fn server_config() -> ServerConfig {
         max_query_time: Duration::from_secs(600),
         coordinate_flush: Duration::from_millis(100),
         autopilot: Default::default(),
+        connect: ConnectSettings { enabled: true, ..ConnectSettings::default() },
     }
 }
 

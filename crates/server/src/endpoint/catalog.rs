@@ -24,6 +24,7 @@ impl Handle<CatalogRegister> for Server {
         self.shared.check_datacenter(&request.datacenter)?;
         request.datacenter.clone_from(&self.shared.config.datacenter);
         normalise(&mut request)?;
+        self.check_services_exist(&request)?;
         checked(self.shared.propose(MessageType::Register, &request).await?, "").map(drop)
     }
 }
@@ -35,6 +36,22 @@ impl Handle<CatalogDeregister> for Server {
             return Err(RpcError::other("Must provide node"));
         }
         checked(self.shared.propose(MessageType::Deregister, &request).await?, "").map(drop)
+    }
+}
+
+impl Server {
+    /// Refuses a check of a service that is neither registered on the node nor by this very request.
+    fn check_services_exist(&self, request: &RegisterRequest) -> Result<(), RpcError> {
+        let registers = |id: &str| request.service.as_ref().is_some_and(|service| service.id == id);
+        let snapshot = self.shared.store.snapshot();
+        for check in request.checks.iter().filter(|check| !check.service_id.is_empty()) {
+            let id = &check.service_id;
+            if !registers(id) && snapshot.node_service(LOCAL, &request.node, id).1.is_none() {
+                let check = &check.check_id;
+                return Err(RpcError::other(format!("Unknown service ID '{id}' for check ID '{check}'")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -61,6 +78,11 @@ fn normalise(request: &mut RegisterRequest) -> Result<(), RpcError> {
             check.node.clone_from(&request.node);
         }
         normalise_check(check);
+        if !check.node.eq_ignore_ascii_case(&request.node) {
+            let (other, id, node) = (&check.node, &check.check_id, &request.node);
+            let text = format!("Node '{other}' for check '{id}' doesn't match register request node '{node}'");
+            return Err(RpcError::other(text));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The methods a server answers, one file per noun.
 
 mod catalog;
+mod connect_ca;
 mod coordinate;
 mod event;
 mod health;

@@ -6,8 +6,9 @@ use serde::Serialize;
 use state::{Applied, Effect, Outcome, Store, Writer};
 use types::command::{SystemMetadataEntry, SystemMetadataRequest, TombstoneRequest};
 use types::txn::{TxnKvOp, TxnRequest};
+use types::connect_ca::ProviderSettings;
 use types::{
-    DeregisterRequest, DirEntry, GoDuration, HealthCheck, Key, KvRequest, MessageType, NodeService, PreparedQuery,
+    CaConfiguration, CaProviderState, CaRequest, CaRoot, DeregisterRequest, DirEntry, GoDuration, HealthCheck, Key, KvRequest, MessageType, NodeService, PreparedQuery,
     PreparedQueryRequest, RegisterRequest, Session, SessionOp, SessionRequest, TxnOp, TxnResponse,
 };
 
@@ -167,6 +168,23 @@ pub fn deregister(node: &str, service_id: &str, check_id: &str) -> Vec<u8> {
         ..DeregisterRequest::default()
     };
     command(MessageType::Deregister, &request)
+}
+
+pub fn ca_request(op: &str) -> CaRequest {
+    CaRequest { op: op.into(), ..CaRequest::default() }
+}
+
+pub fn ca_config(cluster_id: &str) -> CaConfiguration {
+    let config = ProviderSettings([("LeafCertTTL".to_owned(), "72h".into())].into());
+    CaConfiguration { cluster_id: cluster_id.into(), provider: "consul".into(), config, ..CaConfiguration::default() }
+}
+
+pub fn ca_root(id: &str, active: bool) -> CaRoot {
+    CaRoot { id: id.into(), active, root_cert: "cert".into(), ..CaRoot::default() }
+}
+
+pub fn ca_state(id: &str, private_key: &str) -> CaProviderState {
+    CaProviderState { id: id.into(), private_key: private_key.into(), ..CaProviderState::default() }
 }
 
 pub struct Registration(pub RegisterRequest);
