@@ -307,7 +307,12 @@ async fn the_log_file_repeats_the_log_and_is_rotated() {
         assert!(n == finished || text.len() as u64 >= BYTES, "{path}: {} bytes", text.len());
         written.push_str(&text);
     }
-    assert_eq!(written.lines().collect::<Vec<_>>(), log_lines(&stdout));
+    // Lines of the same moment may come in another order.
+    let sorted = |mut lines: Vec<&str>| {
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    assert_eq!(sorted(written.lines().collect()), sorted(log_lines(&stdout)));
 }
 
 #[tokio::test]
@@ -383,13 +388,11 @@ async fn a_reload_of_a_bad_file_changes_nothing_and_says_why() {
     let (mut server, file) = configured(home.path(), "log_level = \"warn\"").await;
     std::fs::write(&file, "log_level = \"trace\"\nnonsense = 1\n").expect("written");
     server.process().signal(Signal::HUP);
-    let log = server.process().stdout.says("Reload config failed").await;
-    let error = log.lines().find(|line| line.contains("Reload config failed")).expect("the line");
-    assert!(error.contains("[ERROR] agent: Reload config failed: error="), "{error}");
-    assert!(error.contains(&format!("failed to parse {}", file.display())) || log.contains("nonsense"), "{error}");
+    let log = server.process().stdout.says("invalid config key nonsense").await;
+    let (_, error) = log.split_once("[ERROR] agent: Reload config failed:").expect("the error");
+    assert!(error.contains(&format!("failed to parse {}", file.display())), "{error}");
     server.client.status().leader(&QueryOptions::new()).await.expect("an answer");
     let stdout = server.stop().await.stdout;
-    assert!(stdout.contains("invalid config key nonsense"), "{stdout}");
     assert!(!stdout.contains("[DEBUG]") && !stdout.contains("[INFO]"), "{stdout}");
 }
 

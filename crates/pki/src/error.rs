@@ -23,7 +23,9 @@ pub enum PkiError {
     #[error("RSA key length must be 2048 or 4096 bits")]
     RsaBits,
     /// The cryptography underneath cannot make such a key.
-    #[error("this version cannot make {bits} bit {name} keys yet; give one as PrivateKey, or use ec with 256 or 384 bits")]
+    #[error(
+        "this version cannot make {bits} bit {name} keys yet; give one as PrivateKey, or use ec with 256 or 384 bits"
+    )]
     CannotGenerate {
         /// `ec` or `rsa`.
         name: &'static str,

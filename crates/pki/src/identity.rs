@@ -21,9 +21,10 @@ pub fn signing_uri(cluster_id: &str) -> String {
 /// Whether a text may name a cluster: a UUID with hyphens.
 pub fn is_cluster_id(text: &str) -> bool {
     text.len() == UUID_LEN
-        && text.bytes().enumerate().all(|(at, byte)| {
-            if UUID_HYPHENS.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() }
-        })
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if UUID_HYPHENS.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() })
 }
 
 /// Common name of a root of the built-in authority in a primary datacenter.
@@ -58,7 +59,10 @@ mod tests {
 
     #[test]
     fn a_trust_domain_is_lower_case() {
-        assert_eq!(signing_uri("ABCDEF00-1111-2222-3333-444444444444"), "spiffe://abcdef00-1111-2222-3333-444444444444.consul");
+        assert_eq!(
+            signing_uri("ABCDEF00-1111-2222-3333-444444444444"),
+            "spiffe://abcdef00-1111-2222-3333-444444444444.consul"
+        );
     }
 
     #[test]

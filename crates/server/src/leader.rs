@@ -263,8 +263,11 @@ impl Leader {
                 continue;
             }
             let entry = SystemMetadataEntry { key: key.to_owned(), value: value.to_owned(), ..Default::default() };
-            let request =
-                SystemMetadataRequest { op: "upsert".to_owned(), entry: Some(entry), ..SystemMetadataRequest::default() };
+            let request = SystemMetadataRequest {
+                op: "upsert".to_owned(),
+                entry: Some(entry),
+                ..SystemMetadataRequest::default()
+            };
             if let Outcome::Error(text) = self.shared.propose(MessageType::SystemMetadata, &request).await? {
                 return Err(RpcError::other(text));
             }

@@ -1,5 +1,7 @@
 //! The certificate authority as the agents of its cluster see it.
 
+#![allow(clippy::expect_used)]
+
 mod common;
 
 use std::path::Path;
@@ -55,7 +57,8 @@ async fn the_first_leader_makes_a_root() {
 async fn an_agent_file_may_name_the_cluster_and_say_how_its_root_is_made() {
     let settings = [("PrivateKeyBits", "384".into()), ("RootCertTTL", "9000h".into())];
     let ca_config = ProviderSettings(settings.map(|(name, value)| (name.to_owned(), value)).into());
-    let server = start(with(ConnectSettings { enabled: true, cluster_id: Some(CLUSTER_ID.to_owned()), ca_config })).await;
+    let server =
+        start(with(ConnectSettings { enabled: true, cluster_id: Some(CLUSTER_ID.to_owned()), ca_config })).await;
     let found = roots(&server).await;
     assert_eq!(found.trust_domain, format!("{}.consul", CLUSTER_ID.to_lowercase()));
     let root = &found.roots[0];

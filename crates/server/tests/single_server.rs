@@ -1,5 +1,7 @@
 //! One server as its agent sees it: writes, reads that wait, sessions, restore.
 
+#![allow(clippy::expect_used)]
+
 mod common;
 
 use common::DEADLINE;

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use types::autopilot::AutopilotSetConfigRequest;
 use types::command::{IGNORE_UNKNOWN, RestoreChunk, SystemMetadataRequest, TombstoneRequest};
 use types::{
-    CaRequest, CoordinateEntry, DeregisterRequest, Key, KvOp, KvRequest, MessageType, PreparedQueryRequest, RegisterRequest,
-    SessionOp, SessionRequest, TxnRequest, TxnResponse,
+    CaRequest, CoordinateEntry, DeregisterRequest, Key, KvOp, KvRequest, MessageType, PreparedQueryRequest,
+    RegisterRequest, SessionOp, SessionRequest, TxnRequest, TxnResponse,
 };
 
 use crate::store::Writer;
@@ -244,12 +244,7 @@ fn prepared_query(
     })
 }
 
-fn connect_ca(
-    writer: &mut Writer,
-    index: u64,
-    request: CaRequest,
-    effects: &mut Vec<Effect>,
-) -> Result<Outcome, Stop> {
+fn connect_ca(writer: &mut Writer, index: u64, request: CaRequest, effects: &mut Vec<Effect>) -> Result<Outcome, Stop> {
     let config = || request.config.ok_or_else(|| "missing CA configuration".to_owned());
     let state = || request.provider_state.ok_or_else(|| "missing CA provider state".to_owned());
     writer.change(index, effects, |tx| match request.op.as_str() {
@@ -260,9 +255,7 @@ fn connect_ca(
             Ok(if conditional { Outcome::Bool(true) } else { Outcome::Nil })
         }
         "set-roots" => Ok(Outcome::Bool(tx.set_ca_roots(request.index, request.roots)?)),
-        "set-roots-config" => {
-            Ok(Outcome::Bool(tx.set_ca_roots_and_config(request.index, request.roots, config()?)?))
-        }
+        "set-roots-config" => Ok(Outcome::Bool(tx.set_ca_roots_and_config(request.index, request.roots, config()?)?)),
         "set-provider-state" => {
             tx.set_ca_provider_state(state()?);
             Ok(Outcome::Bool(true))

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Log, ca_config, ca_request, ca_root, ca_state, check, create_session, deregister, node, query, register, service};
+use common::{
+    Log, ca_config, ca_request, ca_root, ca_state, check, create_session, deregister, node, query, register, service,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

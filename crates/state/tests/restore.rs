@@ -8,7 +8,10 @@ use common::{Log, ca_config, ca_request, ca_root, ca_state, check, command, node
 use serde::Serialize;
 use state::{Effect, Outcome, RestoreError, Topic};
 use types::command::RestoreChunk;
-use types::{AutopilotConfig, CaConfiguration, CaRequest, Coordinate, CoordinateEntry, DirEntry, MessageType, PreparedQuery, RegisterRequest};
+use types::{
+    AutopilotConfig, CaConfiguration, CaRequest, Coordinate, CoordinateEntry, DirEntry, MessageType, PreparedQuery,
+    RegisterRequest,
+};
 
 /// A log with a row in every table.
 fn full() -> Log {

@@ -127,7 +127,10 @@ pub struct CaProviderState {
 
 impl fmt::Debug for CaProviderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaProviderState").field("id", &self.id).field("root_cert", &self.root_cert).finish_non_exhaustive()
+        f.debug_struct("CaProviderState")
+            .field("id", &self.id)
+            .field("root_cert", &self.root_cert)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    CaRoots, CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, HealthCheck, Key, KvRequest, Node,
-    NodeServices, QueryMeta, QueryOptions, QuerySource, RegisterRequest, ServiceNode, Session, SessionRequest, TxnRequest,
-    TxnResponse,
+    CaRoots, CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, HealthCheck, Key,
+    KvRequest, Node, NodeServices, QueryMeta, QueryOptions, QuerySource, RegisterRequest, ServiceNode, Session,
+    SessionRequest, TxnRequest, TxnResponse,
 };
 
 /// One method of a server.

@@ -101,13 +101,7 @@ fn settings_that_change_nothing_are_only_warned_about() {
     let fragment = "ports { grpc = 1 } addresses { dns = \"127.0.0.1\" } peering { enabled = true } ui_config { enabled = false } retry_join = []";
     let config = server(&[&format!("-hcl={fragment}")]);
     assert_eq!(keys(&unavailable(&config)), [""; 0]);
-    let expected = [
-        "addresses.dns",
-        "peering.enabled",
-        "ports.grpc",
-        "retry_join",
-        "ui_config.enabled",
-    ];
+    let expected = ["addresses.dns", "peering.enabled", "ports.grpc", "retry_join", "ui_config.enabled"];
     assert_eq!(keys(&idle(&config)), expected);
 }
 

@@ -86,8 +86,9 @@ pub(crate) async fn roots(call: &mut Call) -> Answer {
     let options = call.options()?;
     let as_pem = match &*call.query.text("pem") {
         "" => false,
-        text => parse_bool(text)
-            .ok_or_else(|| Failure::bad_request("The 'pem' query parameter must be a boolean value"))?,
+        text => {
+            parse_bool(text).ok_or_else(|| Failure::bad_request("The 'pem' query parameter must be a boolean value"))?
+        }
     };
     let token = options.token.clone();
     let reply = read(call, options).await.map_err(Failure::with_zero_metadata)?;

@@ -29,7 +29,8 @@ const REGISTRY: Action = Action::Later("the agent's registry of services and che
 const METRICS: Action = Action::Later("the metrics endpoint");
 const MEMBERSHIP: Action = Action::Later("gossip membership");
 const TOKENS: Action = Action::Later("the store of agent tokens");
-const AUTHORITY: Action = Action::Later("the service mesh certificate authority");
+const LEAVES: Action = Action::Later("signing of leaf certificates");
+const AUTHORIZATION: Action = Action::Later("authorization of mesh connections");
 const PROFILES: Action = Action::Later("profiling");
 
 const REGISTRY_READ: &[Operation] =
@@ -138,7 +139,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree("/v1/agent/health/service/name/", "name", LOCAL_HEALTH),
     Route::exact(
         "/v1/agent/connect/authorize",
-        &[Operation::post("Decide whether a peer in the mesh may connect.", AUTHORITY).taking(RequestBody::Json)],
+        &[Operation::post("Decide whether a peer in the mesh may connect.", AUTHORIZATION).taking(RequestBody::Json)],
     ),
     Route::exact(
         "/v1/agent/connect/ca/roots",
@@ -149,7 +150,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/agent/connect/ca/leaf/",
         "service",
-        &[Operation::get("A service's certificate and key.", AUTHORITY).with(&[BLOCKING]).telling(Tells::Index)],
+        &[Operation::get("A service's certificate and key.", LEAVES).with(&[BLOCKING]).telling(Tells::Index)],
     ),
     profile("/debug/pprof/", "name"),
     profile("/debug/pprof/cmdline", ""),

@@ -16,7 +16,7 @@ const MATCH: &[Parameter] =
     &[parameter("by", Kind::Text, "source or destination."), parameter("name", Kind::Repeated, "Name of a service.")];
 
 const ENTRIES: Action = Action::Later("the store of config entries");
-const AUTHORITY: Action = Action::Later("the service mesh certificate authority");
+const AUTHORITY: Action = Action::Later("the configuration endpoint of the certificate authority");
 const INTENTIONS: Action = Action::Later("the store of intentions");
 const CHAIN: Action = Action::Later("the discovery chain compiler");
 const PEERINGS: Action = Action::Later("cluster peering");

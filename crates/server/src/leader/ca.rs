@@ -118,11 +118,7 @@ fn new_cluster_id() -> String {
 }
 
 /// The root certificate that belongs to these settings; made and stored with its key if there is none.
-async fn root_certificate(
-    shared: &Shared,
-    config: &CaConfiguration,
-    provider: &Provider,
-) -> Result<String, RpcError> {
+async fn root_certificate(shared: &Shared, config: &CaConfiguration, provider: &Provider) -> Result<String, RpcError> {
     let state = provider_state(shared, provider).await?;
     if !state.root_cert.is_empty() {
         return Ok(state.root_cert);

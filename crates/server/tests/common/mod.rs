@@ -1,6 +1,6 @@
 //! A server to write tests against.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::expect_used)]
 
 use std::time::Duration;
 

@@ -5,11 +5,12 @@
 use serde::Serialize;
 use state::{Applied, Effect, Outcome, Store, Writer};
 use types::command::{SystemMetadataEntry, SystemMetadataRequest, TombstoneRequest};
-use types::txn::{TxnKvOp, TxnRequest};
 use types::connect_ca::ProviderSettings;
+use types::txn::{TxnKvOp, TxnRequest};
 use types::{
-    CaConfiguration, CaProviderState, CaRequest, CaRoot, DeregisterRequest, DirEntry, GoDuration, HealthCheck, Key, KvRequest, MessageType, NodeService, PreparedQuery,
-    PreparedQueryRequest, RegisterRequest, Session, SessionOp, SessionRequest, TxnOp, TxnResponse,
+    CaConfiguration, CaProviderState, CaRequest, CaRoot, DeregisterRequest, DirEntry, GoDuration, HealthCheck, Key,
+    KvRequest, MessageType, NodeService, PreparedQuery, PreparedQueryRequest, RegisterRequest, Session, SessionOp,
+    SessionRequest, TxnOp, TxnResponse,
 };
 
 pub struct Log {
