@@ -1,15 +1,15 @@
-//! TLS and Unix sockets against a real agent. The certificates come from the program itself.
+//! TLS and Unix sockets against a real agent. The certificates are made here.
 
 #![allow(clippy::unwrap_used, reason = "everything here is test code, functions shared by tests included")]
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
 
 use api::{
     Client, Config, QueryOptions, Result,
-    test_support::{TestAgent, free_ports, program, run},
+    test_support::{TestAgent, free_ports, run},
 };
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 #[tokio::test]
 async fn a_unix_socket_serves() -> Result<()> {
@@ -22,16 +22,22 @@ async fn a_unix_socket_serves() -> Result<()> {
     Ok(())
 }
 
-async fn consul(folder: &Path, arguments: &str) {
-    let status = Command::new(program().unwrap())
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .env_clear()
-        .stdout(Stdio::null())
-        .status()
-        .await
-        .unwrap();
-    assert!(status.success(), "consul {arguments}");
+/// An authority, and certificates of it for a server and a client, as files.
+fn make_certificates(folder: &Path) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let write = |name: &str, pem: String| std::fs::write(folder.join(name), pem).unwrap();
+    write("consul-agent-ca.pem", authority.self_signed(&authority_key).unwrap().pem());
+    let issuer = Issuer::new(authority, authority_key);
+    let server = ["n1.server.dc1.consul", "server.dc1.consul", "localhost", "127.0.0.1"].as_slice();
+    for (name, names) in [("dc1-server-consul-0", server), ("dc1-cli-consul-0", &["localhost"])] {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        write(&format!("{name}.pem"), certificate.pem());
+        write(&format!("{name}-key.pem"), key.serialize_pem());
+    }
 }
 
 struct TlsAgent {
@@ -43,9 +49,7 @@ struct TlsAgent {
 impl TlsAgent {
     async fn start(verify_incoming: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for command in ["tls ca create", "tls cert create -server -node n1", "tls cert create -cli"] {
-            consul(folder.path(), command).await;
-        }
+        make_certificates(folder.path());
         let [port] = free_ports().unwrap();
         let file = |name: &str| folder.path().join(name).display().to_string();
         let tls = format!(

@@ -79,20 +79,6 @@ fn service_instances_come_and_go() {
 }
 
 #[test]
-fn a_local_service_is_followed_by_its_hash() {
-    run(async |agent| {
-        let agent = agent.client()?.agent();
-        let web = |port| AgentServiceRegistration { port, ..AgentServiceRegistration::new("web") };
-        agent.register_service(&web(80), &WriteOptions::new()).await?;
-        let mut watch = agent.watch_service("web", QueryOptions::new());
-        assert_eq!(watch.changed().await?.0.port, 80);
-        agent.register_service(&web(81), &WriteOptions::new()).await?;
-        assert_eq!(watch.changed().await?.0.port, 81);
-        Ok(())
-    });
-}
-
-#[test]
 fn events_are_reported_once_each() {
     run(async |agent| {
         let event = agent.client()?.event();

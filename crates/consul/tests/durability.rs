@@ -107,6 +107,7 @@ async fn everything(server: &Server) -> Vec<String> {
 async fn a_session_with_a_ttl_survives_a_restart_and_can_be_renewed() {
     let home = home();
     let mut server = Server::start(&home.path().join("data")).await;
+    server.await_registered().await;
     let request = SessionRequest::new().ttl(Duration::from_secs(3600));
     let session = server.client.session();
     let id = session.create_no_checks(&request, &WriteOptions::new()).await.expect("a session");
@@ -199,7 +200,7 @@ async fn a_snapshot_goes_to_a_fresh_server_and_survives_its_restart() {
     let kvs = inspected.stdout.lines().find(|line| line.trim_start().starts_with("KVS")).expect("keys are counted");
     assert_eq!(kvs.split_whitespace().nth(1), Some(KEYS.to_string().as_str()), "{}", inspected.stdout);
 
-    let mut new = Server::start(&home.path().join("new")).await;
+    let mut new = Server::start_with(&home.path().join("new"), &["-node=successor"]).await;
     put(&new, "overwritten", "1").await.expect("written");
     let restored = new.cli(&["snapshot", "restore", &archive]).await;
     assert_eq!((restored.code, restored.stdout.as_str()), (Some(0), "Restored snapshot\n"), "{}", restored.stderr);
@@ -211,6 +212,22 @@ async fn a_snapshot_goes_to_a_fresh_server_and_survives_its_restart() {
     assert_eq!(count(&new, "kept").await, KEYS);
     assert!(new.client.kv().get("after", &consistent()).await.expect("an answer").0.is_some());
     assert!(new.client.kv().get("overwritten", &consistent()).await.expect("an answer").0.is_none());
+}
+
+#[tokio::test]
+async fn a_snapshot_goes_to_a_fresh_server_of_the_same_name() {
+    let home = home();
+    let archive = home.path().join("backup.snap").display().to_string();
+    let old = Server::start(&home.path().join("old")).await;
+    old.await_registered().await;
+    put(&old, "a", "1").await.expect("written");
+    assert_eq!(old.cli(&["snapshot", "save", &archive]).await.code, Some(0));
+    // The catalog in the snapshot has a healthy node of this name with another ID.
+    let new = Server::start(&home.path().join("new")).await;
+    let restored = new.cli(&["snapshot", "restore", &archive]).await;
+    assert_eq!((restored.code, restored.stdout.as_str()), (Some(0), "Restored snapshot\n"), "{}", restored.stderr);
+    let (pair, _) = new.client.kv().get("a", &consistent()).await.expect("a consistent read is answered");
+    assert_eq!(pair.expect("the key").value, b"1");
 }
 
 #[tokio::test]

@@ -266,13 +266,13 @@ async fn an_http_handler_is_sent_what_changed() {
     let (address, mut received) = receiver("200 OK").await;
     let watch = format!(
         "watches {{ type = \"key\" key = \"a\" handler_type = \"http\" http_handler_config {{
-            path = \"http://{address}/hook?x=1\" method = \"PUT\" header {{ X-Extra = [\"yes\"] }} }} }}"
+            path = \"http://{address}/hook?x=1\" method = \"PUT\" header {{ X-Extra = [\"yes\", \"no\"] }} }} }}"
     );
     let (server, _) = configured(home.path(), &watch).await;
     let first = next(&mut received).await;
     assert_eq!(first.line, "PUT /hook?x=1 HTTP/1.1\r\n");
     assert_eq!(first.headers["content-type"], "application/json");
-    assert_eq!(first.headers["x-extra"], "yes");
+    assert_eq!(first.headers["x-extra"], "yes, no");
     assert_eq!(first.body.trim_end(), "null");
 
     put(&server, "unrelated", "1").await;

@@ -295,7 +295,7 @@ async fn errors_of_reads_carry_metadata_where_the_reference_sends_it() {
 async fn what_is_missing_from_a_read_is_named() {
     let running = ready().await;
     let cases = [
-        ("/v1/catalog/nodes?filter=a", "filter expressions are not there yet"),
+        ("/v1/catalog/services?filter=ServiceName==web", "filtering of service names is not there yet"),
         ("/v1/health/service/a?peer=p", "cluster peering is not there yet"),
         ("/v1/catalog/service/a?merge-central-config", "merging of central configuration is not there yet"),
     ];
@@ -303,6 +303,64 @@ async fn what_is_missing_from_a_read_is_named() {
         assert_eq!(seen(&running.get(path).await), (501, text.to_owned()), "{path}");
     }
     assert_eq!(running.get("/v1/catalog/nodes?filter=").await.status, 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn filters_choose_what_is_answered() {
+    let running = ready().await;
+    let none = running.get("/v1/catalog/nodes?filter=Node==nobody").await;
+    assert_eq!(seen(&none), (200, "[]".to_owned()));
+    let prefix = "Failed to create boolean expression evaluator: ";
+    let bad = running.get("/v1/catalog/nodes?filter=Nope==a").await;
+    assert_eq!(seen(&bad), (500, format!("{prefix}Selector \"Nope\" is not valid")));
+    let streamed = running.get("/v1/health/service/a?cached&filter=Nope==a").await;
+    assert_eq!(seen(&streamed), (500, "Selector \"Nope\" is not valid".to_owned()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn services_of_the_agent_are_registered_listed_and_removed() {
+    let running = ready().await;
+    let body = r#"{"Name":"web","Port":80,"Tags":["v1"],"Address":"10.0.0.5","enable_tag_override":true}"#;
+    assert_eq!(seen(&running.put("/v1/agent/service/register", body).await), (200, String::new()));
+    let listed = running.get("/v1/agent/services?filter=Service==web").await;
+    let web: serde_json::Value = serde_json::from_slice(&listed.body).unwrap();
+    assert_eq!(web["web"]["TaggedAddresses"]["lan_ipv4"]["Port"], 80);
+    assert_eq!(web["web"]["EnableTagOverride"], true);
+    let catalog = running.get("/v1/catalog/service/web?index=1&wait=30s").await;
+    assert!(String::from_utf8_lossy(&catalog.body).contains("10.0.0.5"), "anti-entropy wrote it to the catalog");
+    assert_eq!(running.put("/v1/agent/service/deregister/web", "").await.status, 200);
+    let gone = running.put("/v1/agent/service/deregister/web", "").await;
+    assert_eq!(gone.status, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn bad_service_definitions_are_refused_in_the_known_words() {
+    let running = ready().await;
+    let cases = [
+        ("{}", 400, "Missing service name"),
+        (r#"{"Name":"a","Address":"0.0.0.0"}"#, 400, "Invalid service address"),
+        (r#"{"Name":"a","Weights":{"Passing":0}}"#, 400, "Invalid Weights: Passing must be greater than 0"),
+        (
+            r#"{"Name":"a","Meta":{"b c":"d"}}"#,
+            400,
+            "Invalid Service Meta: Couldn't load metadata pair ('b c', 'd'): Key contains invalid characters",
+        ),
+        (
+            r#"{"Name":"a","TaggedAddresses":{"lan_ipv4":{"Address":"::1"}}}"#,
+            500,
+            "Service tagged address \"lan_ipv4\" must be a valid ipv4 address",
+        ),
+        (r#"{"Name":"a","socket_path":"/x"}"#, 400, "Request decode failed: json: unknown field \"socket_path\""),
+        (r#"{"Name":"a","Check":{"TTL":"10s"}}"#, 501, "health checks of agents are not there yet"),
+        (r#"{"Name":"a","Connect":{"Native":true}}"#, 501, "the service mesh is not there yet"),
+    ];
+    for (body, status, text) in cases {
+        let answer = running.put("/v1/agent/service/register", body).await;
+        assert_eq!(seen(&answer), (status, text.to_owned()), "{body}");
+    }
     running.stop().await;
 }
 
