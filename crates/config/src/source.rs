@@ -151,9 +151,24 @@ fn read_named(
     let bytes = std::fs::read(env.resolve(path)).map_err(|error| {
         ConfigError::source(format!("config: failed to read {path}: {}", go_read_error(path, &error)))
     })?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // JSON shows such bytes as U+FFFD, as Go does; HCL is UTF-8.
+        Err(error) if format == Format::Json => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        Err(error) => return Err(not_utf8(path, &error)),
+    };
     sources.push(Source { name: Arc::from(path), text, format });
     Ok(())
+}
+
+fn not_utf8(path: &str, error: &std::string::FromUtf8Error) -> ConfigError {
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let good = String::from_utf8_lossy(good);
+    let (line, column) = line_and_column(&good, good.len());
+    ConfigError::Syntax {
+        place: Place { source: Arc::from(path), position: Some((line, column)) },
+        detail: format!("At {line}:{column}: illegal UTF-8 encoding"),
+    }
 }
 
 fn go_read_error(path: &str, error: &std::io::Error) -> String {

@@ -52,7 +52,8 @@ async fn everything_written_is_there_after_a_restart() {
     client.kv().put(&binary, &write).await.expect("written");
     client.kv().put(&KvPair::new("gone", "1"), &write).await.expect("written");
     client.kv().delete("gone", &write).await.expect("deleted");
-    let request = SessionRequest::new().name("kept").behavior(SessionBehavior::Delete).lock_delay(Duration::from_secs(3));
+    let request =
+        SessionRequest::new().name("kept").behavior(SessionBehavior::Delete).lock_delay(Duration::from_secs(3));
     let session = client.session().create(&request, &write).await.expect("a session");
     let locked = KvPair { session: session.clone(), ..KvPair::new("lock", "held") };
     assert!(client.kv().acquire(&locked, &write).await.expect("an answer"));
@@ -195,7 +196,9 @@ async fn a_snapshot_goes_to_a_fresh_server_and_survives_its_restart() {
 
     let inspected = old.cli(&["snapshot", "inspect", &archive]).await;
     assert_eq!(inspected.code, Some(0), "{}", inspected.stderr);
-    let has = |start: &str, end: &str| inspected.stdout.lines().any(|l| l.trim_start().starts_with(start) && l.trim_end().ends_with(end));
+    let has = |start: &str, end: &str| {
+        inspected.stdout.lines().any(|l| l.trim_start().starts_with(start) && l.trim_end().ends_with(end))
+    };
     assert!(has("Index", index), "{}", inspected.stdout);
     let kvs = inspected.stdout.lines().find(|line| line.trim_start().starts_with("KVS")).expect("keys are counted");
     assert_eq!(kvs.split_whitespace().nth(1), Some(KEYS.to_string().as_str()), "{}", inspected.stdout);
@@ -319,7 +322,11 @@ async fn a_damaged_newest_snapshot_falls_back_to_the_one_before() {
     server.spawn().await;
     assert_eq!((count(&server, "first").await, count(&server, "second").await), (KEYS, KEYS));
     let id = newest.file_name().expect("a name").to_string_lossy().into_owned();
-    assert!(server.log().contains(&format!("[ERROR] agent.server.raft: failed to restore snapshot: id={id}")), "{}", server.log());
+    assert!(
+        server.log().contains(&format!("[ERROR] agent.server.raft: failed to restore snapshot: id={id}")),
+        "{}",
+        server.log()
+    );
 }
 
 #[tokio::test]
@@ -362,7 +369,11 @@ async fn no_usable_snapshot_is_a_start_error() {
 fn assert_refused(ended: &Ended, words: &[&str]) {
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
     let line = ended.stdout.lines().find(|line| line.contains("Error starting agent")).unwrap_or_default();
-    assert!(line.contains("[ERROR] agent: Error starting agent: error=\"Failed to start Consul server: "), "{}", ended.stdout);
+    assert!(
+        line.contains("[ERROR] agent: Error starting agent: error=\"Failed to start Consul server: "),
+        "{}",
+        ended.stdout
+    );
     for word in words {
         assert!(line.contains(word), "{word:?} is not in {line:?}");
     }
@@ -480,7 +491,9 @@ async fn a_full_disk_fails_writes_and_loses_nothing_acknowledged() {
     };
     assert!(error.contains("500 (failed to commit logs: ") && error.contains("File too large"), "{error}");
     assert!(acknowledged > 0);
-    assert!(server.log().contains("[ERROR] agent.server.raft: failed to write raft log; this server takes no more writes until it is restarted"));
+    assert!(server.log().contains(
+        "[ERROR] agent.server.raft: failed to write raft log; this server takes no more writes until it is restarted"
+    ));
 
     // The agent is there still, and answers from what it has.
     let stale = QueryOptions::new().stale();

@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 
 const RUNNING: &str = "agent: Consul agent running!";
 const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-const LOG_LINE: &str = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d{4}) \[(TRACE|DEBUG|INFO|WARN|ERROR)\] ? ?agent[a-z_.]*: \S";
+const LOG_LINE: &str =
+    r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d{4}) \[(TRACE|DEBUG|INFO|WARN|ERROR)\] ? ?agent[a-z_.]*: \S";
 
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
@@ -207,7 +208,8 @@ async fn a_stop_ends_everything_that_is_connected() {
 #[tokio::test]
 async fn a_second_interrupt_is_not_needed_while_a_watch_handler_hangs() {
     let home = home();
-    let hcl = r#"watches { type = "key" key = "a" args = ["sh", "-c", "echo started; exec cat /dev/zero > /dev/null"] }"#;
+    let hcl =
+        r#"watches { type = "key" key = "a" args = ["sh", "-c", "echo started; exec cat /dev/zero > /dev/null"] }"#;
     let mut server = Server::start_with(&home.path().join("data"), &["-hcl", hcl]).await;
     assert_says(&server.stop().await, 1, &["agent: shutdown complete"]);
 }
@@ -341,10 +343,11 @@ fn log_files(folder: &Path) -> BTreeMap<u128, String> {
 
 #[tokio::test]
 async fn the_log_level_comes_from_the_flag() {
-    for (level, present, absent) in [("trace", "[DEBUG]", "nothing"), ("WARN", "[WARN]", "[INFO]"), ("err", "", "[WARN]")] {
+    for (level, present, absent) in
+        [("trace", "[DEBUG]", "nothing"), ("WARN", "[WARN]", "[INFO]"), ("err", "", "[WARN]")]
+    {
         let home = home();
-        let mut server =
-            Server::start_with(&home.path().join("data"), &[&format!("-log-level={level}")]).await;
+        let mut server = Server::start_with(&home.path().join("data"), &[&format!("-log-level={level}")]).await;
         let stdout = server.stop().await.stdout;
         assert!(stdout.contains(present), "{level}: {stdout}");
         assert!(!stdout.contains(absent), "{level}: {stdout}");
@@ -414,11 +417,7 @@ async fn a_reload_warns_about_what_needs_a_restart() {
     let (mut server, file) = configured(home.path(), "datacenter = \"dc1\"").await;
     std::fs::write(&file, "datacenter = \"dc2\"").expect("written");
     server.process().signal(Signal::HUP);
-    server
-        .process()
-        .stdout
-        .says("[WARN]  agent: this change takes effect only after a restart: key=datacenter")
-        .await;
+    server.process().stdout.says("[WARN]  agent: this change takes effect only after a restart: key=datacenter").await;
     let described = server.client.agent().self_info(&QueryOptions::new()).await.expect("an answer");
     assert_eq!(described.config_text("Datacenter"), Some("dc1"));
 }
@@ -547,7 +546,11 @@ async fn the_validate_command_tells_good_from_bad() {
     for (text, flags, code, stdout, stderr) in table {
         std::fs::write(&file, text).expect("written");
         let ended = run(consul().arg("validate").args(flags).arg(&path)).await;
-        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (code, stdout, stderr), "{text} {flags:?}");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+            (code, stdout, stderr),
+            "{text} {flags:?}"
+        );
     }
     let ended = run(consul().arg("validate")).await;
     let error = "Must specify at least one config file or directory\n";

@@ -31,10 +31,8 @@ async fn a_unix_socket_serves_beside_a_port_and_has_its_mode() {
     let home = home();
     let socket = home.path().join("http.sock");
     fs::write(&socket, "left behind").expect("written");
-    let hcl = format!(
-        "addresses {{ http = \"127.0.0.1 unix://{}\" }} unix_sockets {{ mode = \"0640\" }}",
-        socket.display()
-    );
+    let hcl =
+        format!("addresses {{ http = \"127.0.0.1 unix://{}\" }} unix_sockets {{ mode = \"0640\" }}", socket.display());
     let mut server = Server::start_with(&home.path().join("data"), &["-hcl", &hcl]).await;
     let found = fs::metadata(&socket).expect("a socket");
     assert!(found.file_type().is_socket());
@@ -89,7 +87,14 @@ async fn addresses_win_over_the_client_address() {
 async fn a_port_of_minus_one_is_no_listener() {
     let ports = Ports::free();
     let mut command = consul();
-    command.args(["agent", "-dev", "-hcl", &ports.hcl(), "-hcl", "ports { http = -1 } addresses { http = \"127.0.0.1\" }"]);
+    command.args([
+        "agent",
+        "-dev",
+        "-hcl",
+        &ports.hcl(),
+        "-hcl",
+        "ports { http = -1 } addresses { http = \"127.0.0.1\" }",
+    ]);
     let mut agent = Process::spawn(&mut command);
     let printed = agent.stdout.says("agent: Consul agent running!").await;
     assert!(printed.contains("Client Addr: [127.0.0.1] (HTTP: -1, HTTPS: -1,"), "{printed}");
@@ -154,12 +159,11 @@ impl Authority {
     ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).expect("a certificate")).expect("a root");
-        let mut config =
-            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_protocol_versions(&[version])
-                .expect("a version")
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let name = ServerName::try_from("localhost").expect("a name");
@@ -292,10 +296,19 @@ async fn tls_files_that_cannot_be_used_are_start_errors() {
     authority.sign("other", ExtendedKeyUsagePurpose::ServerAuth);
     let path = |name: &str| authority.path(name).display().to_string();
     let table = [
-        (format!("cert_file = {:?} key_file = {:?}", path("none.pem"), path("server.key")), "==> Failed to load cert/key pair: "),
-        (format!("cert_file = {:?} key_file = {:?}", path("server.pem"), path("other.key")), "==> Failed to load cert/key pair: "),
+        (
+            format!("cert_file = {:?} key_file = {:?}", path("none.pem"), path("server.key")),
+            "==> Failed to load cert/key pair: ",
+        ),
+        (
+            format!("cert_file = {:?} key_file = {:?}", path("server.pem"), path("other.key")),
+            "==> Failed to load cert/key pair: ",
+        ),
         (format!("ca_file = {:?}", path("none.pem")), "==> Error loading from "),
-        (format!("ca_file = {:?} verify_incoming = true", path("ca.pem")), "==> VerifyIncoming requires either a Cert and Key pair"),
+        (
+            format!("ca_file = {:?} verify_incoming = true", path("ca.pem")),
+            "==> VerifyIncoming requires either a Cert and Key pair",
+        ),
         ("verify_incoming = true".to_owned(), "==> VerifyIncoming set but no CA certificates were provided"),
     ];
     for (settings, error) in table {

@@ -111,7 +111,8 @@ async fn a_reload_runs_every_handler_again_and_takes_over_new_watches() {
     let (old, new) = (home.path().join("old"), home.path().join("new"));
     let (server, file) = configured(home.path(), &recording("type = \"key\" key = \"a\"", &old)).await;
     put(&server, "a", "1").await;
-    eventually("the change", || async { recorded(&old).last().filter(|(_, data)| data["Value"] == "MQ==").cloned() }).await;
+    eventually("the change", || async { recorded(&old).last().filter(|(_, data)| data["Value"] == "MQ==").cloned() })
+        .await;
     let before = recorded(&old).len();
     assert_eq!(server.cli(&["reload"]).await.code, Some(0));
     recorded_times(&old, before + 1).await;
@@ -184,7 +185,8 @@ async fn a_hanging_handler_ends_with_the_agent() {
     let script = format!("echo $$ > {}; exec sleep 1000", pid_file.display());
     let watch = format!("watches {{ type = \"key\" key = \"a\" args = [\"sh\", \"-c\", \"{script}\"] }}");
     let (mut server, _) = configured(home.path(), &watch).await;
-    let pid = eventually("the handler", || async { fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok() }).await;
+    let pid =
+        eventually("the handler", || async { fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok() }).await;
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.contains("agent: shutdown complete"), "{}", ended.stdout);
@@ -266,11 +268,11 @@ async fn an_http_handler_is_sent_what_changed() {
     let (address, mut received) = receiver("200 OK").await;
     let watch = format!(
         "watches {{ type = \"key\" key = \"a\" handler_type = \"http\" http_handler_config {{
-            path = \"http://{address}/hook?x=1\" method = \"PUT\" header {{ X-Extra = [\"yes\", \"no\"] }} }} }}"
+            path = \"http://{address}/a%20hook?x=1&y=%2F\" method = \"PUT\" header {{ X-Extra = [\"yes\", \"no\"] }} }} }}"
     );
     let (server, _) = configured(home.path(), &watch).await;
     let first = next(&mut received).await;
-    assert_eq!(first.line, "PUT /hook?x=1 HTTP/1.1\r\n");
+    assert_eq!(first.line, "PUT /a%20hook?x=1&y=%2F HTTP/1.1\r\n");
     assert_eq!(first.headers["content-type"], "application/json");
     assert_eq!(first.headers["x-extra"], "yes, no");
     assert_eq!(first.body.trim_end(), "null");

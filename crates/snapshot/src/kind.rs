@@ -3,7 +3,7 @@
 /// The number of the record type that holds a key and its value.
 pub(crate) const KV: u8 = 2;
 
-/// Numbers and names of the record types. 37 was never given out.
+/// Numbers and names of the record types. 37 (the end of a peering) never got a name.
 const KINDS: [(u8, &str); 40] = [
     (0, "Register"),
     (1, "Deregister"),

@@ -9,8 +9,8 @@ const SECRET_PATHS: [&str; 6] =
 /// A request target (path and query) fit for a log line: every value of a `token` parameter and every secret path
 /// segment is replaced by `<hidden>`, the rest is left as it is.
 ///
-/// Unlike the reference, which replaces the first place where the token's text occurs, this looks at positions only: a
-/// token that is also a part of the path does not leave the query readable.
+/// Unlike the reference, which replaces the token's text wherever it occurs in the URL, this looks at positions only: a
+/// token that is also a part of the path leaves the path readable, and an escaped token is hidden, too.
 pub fn redact_url(url: &str) -> String {
     let (path, query) = match url.split_once('?') {
         Some((path, query)) => (path, Some(query)),

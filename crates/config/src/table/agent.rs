@@ -201,7 +201,7 @@ pub static AGENT_KEYS: &[Key] = &[
     flag("peering.enabled", Peering).or(bool_(true)).idle(),
     flag("peering.test_allow_peer_registrations", Fixed).idle(),
     duration("performance.leave_drain_time", Core).or(str_("5s")),
-    int("performance.raft_multiplier", Core).or(num(5)).dev(num(1)).reloads(),
+    int("performance.raft_multiplier", Core).or(num(5)).dev(num(1)),
     duration("performance.rpc_hold_timeout", Core).or(str_("7s")),
     text("pid_file", Core),
     // Ports.

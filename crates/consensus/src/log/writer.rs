@@ -110,12 +110,18 @@ impl Writer {
 
     fn commit(&mut self, mut group: Group) {
         let done = std::mem::take(&mut group.done);
+        let last = group.last;
         let result = self.guarded(|writer| writer.store(group));
         for done in done {
             done(match &result {
                 Ok(()) => Ok(()),
                 Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
             });
+        }
+        if let (Ok(()), Some(last)) = (result, last) {
+            // Behind the answers, which need not wait for it: a mark that lags only knows less than there is. A failure is
+            // logged and remembered by `guarded`.
+            let _ = self.guarded(|writer| writer.backend.set_mark(last));
         }
     }
 
@@ -145,7 +151,6 @@ impl Writer {
         if let Some(last) = group.last {
             self.last_stored = self.last_stored.max(last);
             self.shared.durable.store(last, Ordering::Release);
-            self.backend.set_mark(last)?;
         }
         Ok(())
     }

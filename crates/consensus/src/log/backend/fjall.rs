@@ -6,7 +6,8 @@
 mod journal;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -194,8 +195,7 @@ impl MarkFile {
         stored[..8].copy_from_slice(&index.to_le_bytes());
         let checksum = xxh3_64(&stored[..8]);
         stored[8..].copy_from_slice(&checksum.to_le_bytes());
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&stored)?;
+        self.file.write_all_at(&stored, 0)?;
         if self.index.is_none_or(|old| index < old) {
             self.file.sync_data()?;
         }
@@ -212,6 +212,8 @@ fn decode_mark(stored: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
     use super::*;
 
     #[test]

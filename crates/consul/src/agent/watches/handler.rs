@@ -71,7 +71,11 @@ async fn tail(pipe: Option<impl AsyncRead + Unpin>) -> String {
         kept.drain(..kept.len().saturating_sub(OUTPUT_LIMIT_BYTES));
     }
     let text = String::from_utf8_lossy(&kept);
-    if total > kept.len() { format!("Captured {} of {total} bytes\n...\n{text}", kept.len()) } else { text.into_owned() }
+    if total > kept.len() {
+        format!("Captured {} of {total} bytes\n...\n{text}", kept.len())
+    } else {
+        text.into_owned()
+    }
 }
 
 async fn run_request(handler: &HttpHandler, data: Vec<u8>, index: u64) -> Result<(), String> {
@@ -80,7 +84,12 @@ async fn run_request(handler: &HttpHandler, data: Vec<u8>, index: u64) -> Result
     config.tls.skip_verify = handler.tls_skip_verify;
     let client = Client::new(config).map_err(|error| error.to_string())?;
     let method = handler.method.parse().map_err(|_| format!("invalid method {:?}", handler.method))?;
-    let mut request = client.request(method, path).bytes(data).header(CONTENT_TYPE, "application/json");
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut request = client.request(method, unescaped(path)).bytes(data).header(CONTENT_TYPE, "application/json");
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        request = request.param(unescaped(&name.replace('+', " ")), unescaped(&value.replace('+', " ")));
+    }
     request = request.header(INDEX_HEADER, &index.to_string());
     for (name, values) in &handler.header {
         let name: HeaderName = name.parse().map_err(|_| format!("invalid header name {name:?}"))?;
@@ -107,9 +116,38 @@ fn split_url(url: &str) -> (&str, &str) {
     }
 }
 
+/// A part of a URL as the client wants it, which escapes what it is given: `%41` becomes `A`.
+fn unescaped(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(escaped) => {
+                out.push(escaped);
+                at += 3;
+            }
+            None => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_are_undone() {
+        let table = [("/a%20b", "/a b"), ("%C3%A4", "ä"), ("50%", "50%"), ("%zz%4", "%zz%4"), ("ä", "ä")];
+        for (text, plain) in table {
+            assert_eq!(unescaped(text), plain);
+        }
+    }
 
     #[test]
     fn urls_split_behind_the_host() {
