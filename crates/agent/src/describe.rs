@@ -89,7 +89,12 @@ impl Agent {
             ("agent", group([("check_monitors", "0"), ("check_ttls", "0"), ("checks", "0"), ("services", "0")])),
             (
                 "build",
-                group([("prerelease", ""), ("revision", ""), ("version", COMPATIBLE_VERSION), ("version_metadata", "")]),
+                group([
+                    ("prerelease", ""),
+                    ("revision", ""),
+                    ("version", COMPATIBLE_VERSION),
+                    ("version_metadata", ""),
+                ]),
             ),
             ("consul", self.consul_stats()),
             ("raft", self.raft_stats()),

@@ -46,10 +46,8 @@ impl Filter {
         if !event.tag_filter.is_empty() && event.service_filter.is_empty() {
             return Err(EventError::TagWithoutService);
         }
-        let filter = Filter {
-            node: compile("node", &event.node_filter)?,
-            service: compile("service", &event.service_filter)?,
-        };
+        let filter =
+            Filter { node: compile("node", &event.node_filter)?, service: compile("service", &event.service_filter)? };
         compile("tag", &event.tag_filter)?;
         Ok(filter)
     }

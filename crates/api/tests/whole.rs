@@ -5,8 +5,8 @@
 
 use api::{
     AgentCheckRegistration, AgentServiceRegistration, AutopilotConfiguration, CatalogDeregistration,
-    CatalogRegistration, ConnectRegistration, HealthCheck, MemberStatus, MembersOptions, QueryOptions,
-    ServiceQuery, TokenKind, WriteOptions, test_support::run,
+    CatalogRegistration, ConnectRegistration, HealthCheck, MemberStatus, MembersOptions, QueryOptions, ServiceQuery,
+    TokenKind, WriteOptions, test_support::run,
 };
 
 #[test]

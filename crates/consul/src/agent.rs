@@ -136,11 +136,7 @@ impl Prepared {
         }
     }
 
-    async fn open_doors(
-        &self,
-        agent: &Arc<Agent>,
-        sockets: Vec<http_api::Listener>,
-    ) -> Result<Running, StartError> {
+    async fn open_doors(&self, agent: &Arc<Agent>, sockets: Vec<http_api::Listener>) -> Result<Running, StartError> {
         let config = &self.loaded.runtime;
         let pid_file = match &config.pid_file {
             Some(path) => Some(PidFile::write(path).map_err(|e| StartError::PidFile(path.clone(), e))?),

@@ -1,5 +1,7 @@
 //! No setting is accepted and then ignored: what a build cannot honour is refused or warned about, key by key.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! What is on the disk outlives the process, and damage to it is never silent (`docs/spec/server-operations.md` §8.5, §9).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 mod common;
 
 use std::fs::{self, File};

@@ -1,5 +1,7 @@
 //! The house keeps its floors: a crate uses only crates of lower floors, or of its own without a circle (`ARCHITECTURE.md`).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -1,5 +1,7 @@
 //! A kill -9 at any moment loses nothing that was acknowledged.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 mod common;
 
 use std::collections::BTreeMap;

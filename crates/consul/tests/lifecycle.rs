@@ -1,5 +1,7 @@
 //! How an agent starts, tells about itself, reloads and stops (`docs/spec/cli.md` §2).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 mod common;
 
 use std::collections::BTreeMap;

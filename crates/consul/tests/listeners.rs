@@ -1,5 +1,7 @@
 //! Where the HTTP API listens, and its TLS (`docs/spec/http-api.md` §1.1, `docs/spec/config.md` §4.2, §8.2).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 mod common;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Watches of the configuration and their handlers (`docs/spec/server-operations.md` §14).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "everything here is test code, shared functions included")]
+
 mod common;
 
 use std::collections::BTreeMap;

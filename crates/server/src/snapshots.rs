@@ -124,7 +124,11 @@ fn read_part(mut state: File) -> io::Result<(File, Bytes)> {
     Ok((state, data.into()))
 }
 
-async fn await_established(shared: &Shared, mut established: watch::Receiver<u64>, before: u64) -> Result<(), RpcError> {
+async fn await_established(
+    shared: &Shared,
+    mut established: watch::Receiver<u64>,
+    before: u64,
+) -> Result<(), RpcError> {
     tokio::select! {
         () = shared.stopping.cancelled() => Err(RpcError::Shutdown),
         done = tokio::time::timeout(ESTABLISH_TIMEOUT, established.wait_for(|n| *n > before)) => match done {

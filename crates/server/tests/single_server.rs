@@ -7,8 +7,8 @@ mod common;
 use common::DEADLINE;
 use server::{Handle, Server};
 use types::method::{
-    HealthNodeChecks, KeyRequest, KvApply, KvGet, NodeRequest, SessionApply, SessionGet, SessionSpecificRequest, SnapshotRequest,
-    StatusLeader, TxnApply,
+    HealthNodeChecks, KeyRequest, KvApply, KvGet, NodeRequest, SessionApply, SessionGet, SessionSpecificRequest,
+    SnapshotRequest, StatusLeader, TxnApply,
 };
 use types::query::Consistency;
 use types::txn::TxnKvOp;
@@ -138,7 +138,8 @@ async fn a_session_ends_by_itself_and_frees_its_lock() {
 #[tokio::test]
 async fn bad_requests_are_refused_in_the_known_words() {
     let server = start().await;
-    let refused = |request| async { Handle::<KvApply>::handle(&server, request).await.expect_err("refused").to_string() };
+    let refused =
+        |request| async { Handle::<KvApply>::handle(&server, request).await.expect_err("refused").to_string() };
     assert_eq!(refused(write("set", "", "x")).await, "Must provide key");
     assert_eq!(refused(write("frob", "a", "x")).await, "raft apply failed: Invalid KVS operation 'frob'");
     let mut lock = write("lock", "a", "x");
@@ -153,10 +154,7 @@ async fn bad_requests_are_refused_in_the_known_words() {
 async fn a_transaction_is_vetted_before_it_is_run() {
     let server = start().await;
     let op = |verb: &str, key: &str| TxnOp {
-        kv: Some(TxnKvOp {
-            verb: verb.to_owned(),
-            dir_ent: DirEntry { key: Key::from(key), ..DirEntry::default() },
-        }),
+        kv: Some(TxnKvOp { verb: verb.to_owned(), dir_ent: DirEntry { key: Key::from(key), ..DirEntry::default() } }),
         ..TxnOp::default()
     };
     let request = TxnRequest { ops: vec![op("set", "a"), op("set", ""), op("get", "none")], ..TxnRequest::default() };
@@ -174,12 +172,14 @@ async fn a_restore_brings_back_what_was_saved() {
     let saved = server.snapshot_save(&SnapshotRequest::default()).await.expect("an archive");
     put(&server, "kept", "new").await;
     put(&server, "later", "x").await;
-    let before = Handle::<KvGet>::handle(&server, read("later", QueryOptions::default())).await.expect("a read").meta.index;
+    let before =
+        Handle::<KvGet>::handle(&server, read("later", QueryOptions::default())).await.expect("a read").meta.index;
     server.snapshot_restore(&SnapshotRequest::default(), saved.archive).await.expect("a restore");
     assert_eq!(value(&server, "kept").await.as_deref(), Some("old"));
     assert_eq!(value(&server, "later").await, None);
     put(&server, "after", "y").await;
-    let after = Handle::<KvGet>::handle(&server, read("after", QueryOptions::default())).await.expect("a read").meta.index;
+    let after =
+        Handle::<KvGet>::handle(&server, read("after", QueryOptions::default())).await.expect("a read").meta.index;
     assert!(after > before, "the index went back: {after} after {before}");
     server.stop().await;
 }

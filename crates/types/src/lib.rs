@@ -33,7 +33,7 @@ pub use node::Node;
 pub use prepared_query::{PreparedQuery, PreparedQueryRequest};
 pub use query::{Backend, Consistency, QueryMeta, QueryOptions, QuerySource};
 pub use service::{ConnectProxyConfig, NodeService, ServiceAddress, ServiceConnect, Upstream, Weights};
-pub use session::{Session, SessionOp, SessionRequest, ServiceCheckRef};
+pub use session::{ServiceCheckRef, Session, SessionOp, SessionRequest};
 pub use txn::{TxnError, TxnOp, TxnRequest, TxnResponse, TxnResult};
 pub use wire::duration::GoDuration;
 

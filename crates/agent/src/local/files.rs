@@ -61,7 +61,8 @@ impl Files {
             skip(path, &"left by an interrupted write");
             return None;
         }
-        let definition: Definition<NodeService> = match fs::read(path).map(|bytes| from_slice(&bytes, Unknown::Ignore)) {
+        let definition: Definition<NodeService> = match fs::read(path).map(|bytes| from_slice(&bytes, Unknown::Ignore))
+        {
             Ok(Ok(definition)) => definition,
             Ok(Err(error)) => {
                 skip(path, &error);

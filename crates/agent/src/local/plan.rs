@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn no_difference_means_no_change() {
         let a = service("a", &["x"]);
-        assert_eq!(plan(&[a.clone()], &[stored(&a)]), []);
+        assert_eq!(plan(std::slice::from_ref(&a), &[stored(&a)]), []);
     }
 
     #[test]

@@ -42,10 +42,7 @@ impl<'a> Banner<'a> {
                     https.min_version.as_str()
                 ),
             ),
-            (
-                "gRPC TLS",
-                format!("Verify Incoming: false, Min Version: {}", config.tls.grpc.min_version.as_str()),
-            ),
+            ("gRPC TLS", format!("Verify Incoming: false, Min Version: {}", config.tls.grpc.min_version.as_str())),
             (
                 "Internal RPC TLS",
                 format!(

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use telemetry::Logs;
 use tokio::runtime::Handle;
 
-use super::settings;
 use super::Prepared;
+use super::settings;
 use super::signals::Asked;
 use super::start_error::StartError;
 use super::watches::Watches;

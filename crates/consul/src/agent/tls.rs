@@ -34,7 +34,9 @@ pub(super) enum TlsError {
         "VerifyIncoming requires either a Cert and Key pair in the configuration file, or auto_encrypt/auto_config be enabled"
     )]
     VerifyWithoutCertificate,
-    #[error("tls.https.tls_cipher_suites: {0} is not offered: only suites with forward secrecy and AEAD are (docs/differences.md)")]
+    #[error(
+        "tls.https.tls_cipher_suites: {0} is not offered: only suites with forward secrecy and AEAD are (docs/differences.md)"
+    )]
     CipherSuite(&'static str),
     #[error("tls.https: {0}")]
     Settings(String),

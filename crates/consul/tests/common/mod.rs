@@ -1,6 +1,7 @@
 //! Real agent processes for tests, on loopback ports of their own. Every test program uses its own part of this.
 
-#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(clippy::expect_used, reason = "functions shared by tests fail as loudly as tests")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test program uses its own part")]
 
 mod process;
 mod server;

@@ -102,7 +102,8 @@ impl DefinitionBody {
             return Err(not_there("the service mesh is"));
         }
         let weights = weights(self.weights.as_ref())?;
-        let mut tagged = if self.tagged_addresses.is_empty() { self.snake_tagged_addresses } else { self.tagged_addresses };
+        let mut tagged =
+            if self.tagged_addresses.is_empty() { self.snake_tagged_addresses } else { self.tagged_addresses };
         fill_tagged_addresses(&mut tagged, &self.address, self.port)?;
         Ok(NodeService {
             id: if self.id.is_empty() { self.name.clone() } else { self.id },

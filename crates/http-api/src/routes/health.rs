@@ -17,7 +17,12 @@ use crate::params::{Enterprise, parse_bool};
 use crate::pipeline::Call;
 use crate::reply::{Answer, Failure, Reply};
 
-fn check_list(call: &Call, mut checks: Vec<Arc<HealthCheck>>, filter: &Filter<HealthCheck>, metadata: &Metadata) -> Answer {
+fn check_list(
+    call: &Call,
+    mut checks: Vec<Arc<HealthCheck>>,
+    filter: &Filter<HealthCheck>,
+    metadata: &Metadata,
+) -> Answer {
     checks.retain(|check| filter.matches(check));
     let view = List(&checks, |check| CheckView::from(&**check));
     Ok(Reply::json(&view, call.pretty())?.with_metadata(metadata))

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use state::Topic;
 use types::method::{
-    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices, CatalogRegister,
-    CatalogServiceNodes, DatacenterRequest, Indexed, NodeRequest, ServiceRequest,
+    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices,
+    CatalogRegister, CatalogServiceNodes, DatacenterRequest, Indexed, NodeRequest, ServiceRequest,
 };
 use types::{
-    DeregisterRequest, HealthCheck, MessageType, Node, NodeService, NodeServices, RegisterRequest, RpcError, ServiceNode,
+    DeregisterRequest, HealthCheck, MessageType, Node, NodeService, NodeServices, RegisterRequest, RpcError,
+    ServiceNode,
 };
 
 use super::{LOCAL, sort};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use state::Topic;
 use types::coordinate::DIMENSIONS;
 use types::method::{
-    CoordinateListDatacenters, CoordinateListNodes, CoordinateNode, CoordinateUpdateOne, DatacenterMap, DatacenterRequest,
-    Indexed, NodeRequest,
+    CoordinateListDatacenters, CoordinateListNodes, CoordinateNode, CoordinateUpdateOne, DatacenterMap,
+    DatacenterRequest, Indexed, NodeRequest,
 };
 use types::{Coordinate, CoordinateEntry, CoordinateUpdate, RpcError};
 
@@ -57,7 +57,9 @@ impl Handle<CoordinateListNodes> for Server {
 impl Handle<CoordinateNode> for Server {
     async fn handle(&self, request: NodeRequest) -> Result<Indexed<Vec<CoordinateEntry>>, RpcError> {
         let node = &request.node;
-        self.shared.read(&request.options, || vec![Topic::node_coordinates(node)], |s| owned(s.node_coordinates(node))).await
+        self.shared
+            .read(&request.options, || vec![Topic::node_coordinates(node)], |s| owned(s.node_coordinates(node)))
+            .await
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use state::Topic;
 use types::method::{
-    ChecksInStateRequest, HealthChecksInState, HealthNodeChecks, HealthServiceChecks, HealthServiceNodes, Indexed, NodeRequest,
-    ServiceRequest,
+    ChecksInStateRequest, HealthChecksInState, HealthNodeChecks, HealthServiceChecks, HealthServiceNodes, Indexed,
+    NodeRequest, ServiceRequest,
 };
 use types::{CheckServiceNode, HealthCheck, RpcError};
 
@@ -16,7 +16,9 @@ use crate::server::{Handle, Server};
 impl Handle<HealthNodeChecks> for Server {
     async fn handle(&self, request: NodeRequest) -> Result<Indexed<Vec<Arc<HealthCheck>>>, RpcError> {
         let node = &request.node;
-        self.shared.read(&request.options, || vec![Topic::node_checks(LOCAL, node)], |s| s.node_checks(LOCAL, node)).await
+        self.shared
+            .read(&request.options, || vec![Topic::node_checks(LOCAL, node)], |s| s.node_checks(LOCAL, node))
+            .await
     }
 }
 

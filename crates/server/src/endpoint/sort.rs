@@ -25,7 +25,8 @@ pub(super) fn by_distance<T>(
     for item in items.iter() {
         let name = node(item);
         if !distances.contains_key(name) {
-            let distance = coordinate_of(snapshot, name, &source.segment).map_or(f64::INFINITY, |c| from.distance_to(&c));
+            let distance =
+                coordinate_of(snapshot, name, &source.segment).map_or(f64::INFINITY, |c| from.distance_to(&c));
             distances.insert(name.to_owned(), distance);
         }
     }

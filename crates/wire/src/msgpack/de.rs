@@ -1,5 +1,5 @@
-use std::borrow::Cow;
 use serde::de::{self, Deserialize, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor};
+use std::borrow::Cow;
 
 use super::{Error, Scan, Scanner, head::Head};
 
