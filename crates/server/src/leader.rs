@@ -88,6 +88,9 @@ impl Leader {
     }
 
     async fn follow_leadership(&mut self) {
+        if self.shared.consensus.status().leader.is_some() {
+            self.shared.heard_leader.store(true, Ordering::Release);
+        }
         let leads = self.shared.consensus.is_leader();
         if leads == self.leading {
             return;
@@ -114,6 +117,7 @@ impl Leader {
     async fn establish(&mut self) -> Result<(), RpcError> {
         let began = Instant::now();
         self.shared.consensus.read_barrier().await.map_err(|e| RpcError::other(e.to_string()))?;
+        self.shared.caught_up.send_replace(true);
         let snapshot = self.shared.store.snapshot();
         self.tombstones.clear();
         self.tombstones.hint(self.now(), snapshot.last_index());
@@ -123,7 +127,8 @@ impl Leader {
         }
         self.store_autopilot_config().await?;
         self.store_system_metadata().await?;
-        registration::register_self(&self.shared).await?;
+        // Leadership does not depend on it: after a restore the catalog may hold another node of this name.
+        self.reconcile().await;
         self.initialize_ca().await;
         self.shared.ready.store(true, Ordering::Release);
         self.shared.established.send_modify(|n| *n += 1);
@@ -133,6 +138,7 @@ impl Leader {
 
     fn revoke(&mut self) {
         self.leading = false;
+        self.shared.caught_up.send_replace(false);
         self.tombstones.clear();
         self.shared.sessions.clear();
         self.shared.coordinates.lock().clear();

@@ -50,13 +50,31 @@ impl Shared {
     /// Makes sure this server may answer with the freshness asked for.
     pub(crate) async fn check_consistency(&self, consistency: Consistency) -> Result<(), RpcError> {
         match consistency {
-            Consistency::Stale if self.consensus.status().leader.is_some() => Ok(()),
-            Consistency::Default | Consistency::Stale => self.await_leader().await,
+            Consistency::Stale if self.heard_leader.load(Ordering::Acquire) => Ok(()),
+            Consistency::Default | Consistency::Stale => {
+                self.await_leader().await?;
+                self.await_caught_up().await
+            }
             Consistency::Consistent => {
                 self.await_leader().await?;
                 self.await_ready().await?;
                 self.consensus.read_barrier().await.map_err(|_| RpcError::NoLeader)
             }
+        }
+    }
+
+    /// A leader that has just started may still be applying what was acknowledged before: no read sees less than that.
+    async fn await_caught_up(&self) -> Result<(), RpcError> {
+        if *self.caught_up.borrow() {
+            return Ok(());
+        }
+        let mut caught_up = self.caught_up.subscribe();
+        tokio::select! {
+            () = self.stopping.cancelled() => Err(RpcError::Shutdown),
+            done = tokio::time::timeout(self.config.rpc_hold_timeout, caught_up.wait_for(|done| *done)) => match done {
+                Ok(Ok(_)) => Ok(()),
+                _ => Err(RpcError::NoLeader),
+            },
         }
     }
 

@@ -59,6 +59,10 @@ pub(crate) struct Shared {
     pub(crate) ready: AtomicBool,
     /// Counts establishments, so that a restore can wait for the next one.
     pub(crate) established: watch::Sender<u64>,
+    /// Whether this server leads and has applied everything that was acknowledged before it did.
+    pub(crate) caught_up: watch::Sender<bool>,
+    /// Whether this server has ever known a leader: from then on it answers stale reads, whatever becomes of the leader.
+    pub(crate) heard_leader: AtomicBool,
     pub(crate) stopping: CancellationToken,
     fatal: watch::Sender<Option<String>>,
     leader: Mutex<Option<JoinHandle<()>>>,
@@ -92,6 +96,8 @@ impl Server {
             reconcile: Notify::new(),
             ready: AtomicBool::new(false),
             established: watch::channel(0).0,
+            caught_up: watch::channel(false).0,
+            heard_leader: AtomicBool::new(false),
             stopping,
             fatal,
             leader: Mutex::default(),

@@ -37,6 +37,8 @@ const WORKER_THREADS: usize = 1;
 const DATABASE_DIR: &str = "log";
 const MARK_FILE: &str = "log.synced";
 const KEYSPACE: &str = "log";
+/// fjall writes this file last when it creates a database, and refuses to open a folder that has others but not this.
+const FINISHED_FILE: &str = "version";
 
 const ENTRY_PREFIX: u8 = b'l';
 
@@ -57,6 +59,7 @@ impl FjallBackend {
 
     fn open_in(directory: DataDir) -> io::Result<FjallBackend> {
         let path = directory.path().join(DATABASE_DIR);
+        remove_unfinished(&path, &directory.path().join(MARK_FILE))?;
         journal::cut_torn_end(&path)?;
         let database = Database::builder(path)
             .cache_size(BLOCK_CACHE_BYTES)
@@ -77,6 +80,16 @@ impl FjallBackend {
         let mark = Mutex::new(MarkFile::open(&directory.path().join(MARK_FILE))?);
         Ok(FjallBackend { database, keyspace, mark, directory })
     }
+}
+
+/// Removes what a creation that was interrupted, or found no space, left behind. Nothing was ever stored in it: the
+/// mark is made only after the database was opened.
+fn remove_unfinished(database: &Path, mark: &Path) -> io::Result<()> {
+    if database.exists() && !database.join(FINISHED_FILE).exists() && !mark.exists() {
+        tracing::warn!(target: "agent.server.raft", path = %database.display(), "removing a raft log that was never finished");
+        std::fs::remove_dir_all(database)?;
+    }
+    Ok(())
 }
 
 impl LogBackend for FjallBackend {
