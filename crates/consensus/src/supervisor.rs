@@ -169,8 +169,11 @@ fn log_change(before: &Leadership, now: &Leadership, me: ServerId, address: &str
                 Some((id, address)) => (id.to_string(), address.clone()),
                 None => (String::new(), String::new()),
             };
-            tracing::info!(target: "agent.server.raft", follower = node, leader_address = address, leader_id = id,
-                "entering follower state");
+            tracing::info!(
+                target: "agent.server.raft",
+                { follower = node, "leader-address" = %address, "leader-id" = %id },
+                "entering follower state"
+            );
         }
         State::Candidate => {
             tracing::info!(target: "agent.server.raft", node, term = now.term, "entering candidate state");

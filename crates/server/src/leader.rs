@@ -104,6 +104,9 @@ impl Leader {
         self.leading = true;
         while self.leading {
             let Err(error) = self.establish().await else { return };
+            if self.shared.stopping.is_cancelled() {
+                return;
+            }
             tracing::error!(target: "agent.server", error = %error, "failed to establish leadership");
             tokio::select! {
                 () = self.shared.stopping.cancelled() => return,

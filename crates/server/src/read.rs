@@ -42,7 +42,8 @@ impl Shared {
             tokio::select! {
                 () = changed => {}
                 () = tokio::time::sleep_until(deadline) => return Ok(self.answer(query(&self.store.snapshot()))),
-                () = self.stopping.cancelled() => return Err(RpcError::Shutdown),
+                // A client that waits when the server stops gets what there is, as on a timeout.
+                () = self.stopping.cancelled() => return Ok(self.answer(query(&self.store.snapshot()))),
             }
         }
     }
