@@ -7,12 +7,35 @@ use http::header::HeaderValue;
 use telemetry::{LogStream, parse_level};
 
 use crate::openapi;
+use crate::params::Enterprise;
 use crate::pipeline::Call;
 use crate::reply::{Answer, Body, Failure, Reply};
+
+/// Stands for every network segment.
+const ALL_SEGMENTS: &str = "_all";
 
 /// Describes this agent.
 pub(crate) async fn describe(call: &mut Call) -> Answer {
     Reply::json(&call.door.agent.self_description(), call.pretty())
+}
+
+/// Members of the pool. Until gossip is there, the pool is this agent.
+pub(crate) async fn members(call: &mut Call) -> Answer {
+    call.refuse_enterprise(Enterprise::Partition)?;
+    let (wan, segment) = (!call.query.bytes("wan").is_empty(), call.query.text("segment"));
+    let one_segment = !segment.is_empty() && segment != ALL_SEGMENTS;
+    if wan && one_segment {
+        return Err(Failure::bad_request("Cannot provide a segment with wan=true"));
+    }
+    if one_segment {
+        return Err(Failure::internal("Network segments are not supported in this version of Consul"));
+    }
+    let identity = call.door.agent.identity();
+    let mut member = call.door.agent.member();
+    if wan {
+        member["Name"] = format!("{}.{}", identity.node_name, identity.datacenter).into();
+    }
+    Reply::json(&[member], call.pretty())
 }
 
 /// This API as an OpenAPI document.

@@ -63,7 +63,7 @@ pub(super) const ROUTES: &[Route] = &[
         &[Operation::put("Leave the cluster and stop.", run!(agent::leave)).answering(Answers::Empty)],
     ),
     Route::exact("/v1/agent/openapi", &[Operation::get("This API as an OpenAPI document.", run!(agent::openapi))]),
-    Route::exact("/v1/agent/members", &[Operation::get("List members.", MEMBERSHIP).with(&[MEMBERS])]),
+    Route::exact("/v1/agent/members", &[Operation::get("List members.", run!(agent::members)).with(&[MEMBERS])]),
     Route::subtree(
         "/v1/agent/join/",
         "address",
