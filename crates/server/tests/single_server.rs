@@ -12,7 +12,7 @@ use types::method::{
 };
 use types::query::Consistency;
 use types::txn::TxnKvOp;
-use types::{DirEntry, Key, KvRequest, QueryOptions, RpcError, Session, SessionOp, SessionRequest, TxnOp, TxnRequest};
+use types::{DirEntry, Key, KvRequest, QueryOptions, Session, SessionOp, SessionRequest, TxnOp, TxnRequest};
 
 fn write(op: &str, key: &str, value: &'static str) -> KvRequest {
     let dir_ent = DirEntry { key: Key::from(key), value: value.into(), ..DirEntry::default() };
