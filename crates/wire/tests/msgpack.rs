@@ -178,7 +178,11 @@ fn strings_accept_every_str_header_and_refuse_bin() {
     for bytes in [&b"\xc4\x02hi"[..], b"\xc5\x00\x02hi", b"\xc6\x00\x00\x00\x02hi"] {
         assert!(matches!(from_slice::<String>(bytes), Err(Error::Unexpected { byte: 0xc4..=0xc6, .. })));
     }
-    assert!(from_slice::<String>(b"\xa1\xff").is_err(), "String holds UTF-8 only");
+}
+
+#[test]
+fn bytes_that_are_not_utf8_show_in_strings() {
+    assert_eq!(decoded::<String>(b"\xa3a\xffb"), "a\u{fffd}b");
 }
 
 #[test]
