@@ -324,11 +324,8 @@ async fn a_damaged_newest_snapshot_falls_back_to_the_one_before() {
     server.spawn().await;
     assert_eq!((count(&server, "first").await, count(&server, "second").await), (KEYS, KEYS));
     let id = newest.file_name().expect("a name").to_string_lossy().into_owned();
-    assert!(
-        server.log().contains(&format!("[ERROR] agent.server.raft: failed to restore snapshot: id={id}")),
-        "{}",
-        server.log()
-    );
+    let logged = format!("[ERROR] agent.server.raft: failed to restore snapshot: id={id}");
+    server.process().stdout.says(&logged).await;
 }
 
 #[tokio::test]
@@ -493,9 +490,9 @@ async fn a_full_disk_fails_writes_and_loses_nothing_acknowledged() {
     };
     assert!(error.contains("500 (failed to commit logs: ") && error.contains("File too large"), "{error}");
     assert!(acknowledged > 0);
-    assert!(server.log().contains(
-        "[ERROR] agent.server.raft: failed to write raft log; this server takes no more writes until it is restarted"
-    ));
+    let logged =
+        "[ERROR] agent.server.raft: failed to write raft log; this server takes no more writes until it is restarted";
+    server.process().stdout.says(logged).await;
 
     // The agent is there still, and answers from what it has.
     let stale = QueryOptions::new().stale();

@@ -66,14 +66,14 @@ async fn a_unix_socket_in_a_folder_that_is_not_there_is_a_start_error() {
 async fn every_address_of_the_list_serves() {
     let home = home();
     let hcl = "addresses { http = \"127.0.0.1 127.0.0.2\" }";
-    let server = Server::start_with(&home.path().join("data"), &["-hcl", hcl]).await;
+    let mut server = Server::start_with(&home.path().join("data"), &["-hcl", hcl]).await;
     for address in ["127.0.0.1", "127.0.0.2"] {
         let client = Client::new(Config::default().address(format!("{address}:{}", server.ports.http)));
         answers(&client.expect("a client")).await.expect("an answer");
     }
-    let log = server.log();
     for address in ["127.0.0.1", "127.0.0.2"] {
-        assert!(log.contains(&format!("{address}:{} network=tcp protocol=http", server.ports.http)), "{log}");
+        let logged = format!("{address}:{} network=tcp protocol=http", server.ports.http);
+        server.process().stdout.says(&logged).await;
     }
 }
 
