@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use telemetry::{FileSettings, Level, List, LogSettings, LogSubscriber, Logs, STREAM_QUEUE_LINES, Seams, Zone, build};
@@ -36,17 +36,22 @@ fn settings(level: Level) -> LogSettings {
     LogSettings { level, json: false, file: None, stdout: true }
 }
 
-fn start(settings: LogSettings) -> (Logs, LogSubscriber, Screen) {
+/// Held by one test at a time: which log statements are on is known per process, and a test that changes a level
+/// outside its own subscriber would switch off those of the others. The agent has one subscriber for all threads.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn start(settings: LogSettings) -> (MutexGuard<'static, ()>, Logs, LogSubscriber, Screen) {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let screen = Screen::default();
     let now = UNIX_EPOCH + Duration::from_micros(1_669_802_400_123_456);
     let seams = Seams { now: Arc::new(move || now), zone: Zone::utc(), stdout: Box::new(screen.clone()) };
     let (logs, subscriber) = build(settings, seams).unwrap();
-    (logs, subscriber, screen)
+    (turn, logs, subscriber, screen)
 }
 
 /// What a program logs at a level, on a released standard output.
 fn printed(settings: LogSettings, program: impl FnOnce()) -> String {
-    let (logs, subscriber, screen) = start(settings);
+    let (_turn, logs, subscriber, screen) = start(settings);
     logs.release();
     with_default(subscriber, program);
     logs.flush();
@@ -101,7 +106,7 @@ fn every_kind_of_field_prints_as_in_the_reference() {
 
 #[test]
 fn lines_wait_for_the_release_and_keep_their_order() {
-    let (logs, subscriber, screen) = start(settings(Level::INFO));
+    let (_turn, logs, subscriber, screen) = start(settings(Level::INFO));
     with_default(subscriber, || {
         for number in 0..1000 {
             info!(target: "agent", number, "early");
@@ -143,7 +148,7 @@ fn a_level_lets_itself_and_graver_levels_through() {
 
 #[test]
 fn the_level_changes_while_running_and_a_bad_name_changes_nothing() {
-    let (logs, subscriber, screen) = start(settings(Level::INFO));
+    let (_turn, logs, subscriber, screen) = start(settings(Level::INFO));
     logs.release();
     with_default(subscriber, || {
         debug!(target: "agent", "one");
@@ -162,7 +167,7 @@ fn the_level_changes_while_running_and_a_bad_name_changes_nothing() {
 
 #[test]
 fn streams_have_levels_and_forms_of_their_own() {
-    let (logs, subscriber, screen) = start(settings(Level::WARN));
+    let (_turn, logs, subscriber, screen) = start(settings(Level::WARN));
     logs.release();
     let mut everything = logs.subscribe(Level::TRACE, false);
     let mut errors = logs.subscribe(Level::ERROR, true);
@@ -185,7 +190,7 @@ fn streams_have_levels_and_forms_of_their_own() {
 
 #[test]
 fn a_level_nobody_wants_is_disabled() {
-    let (logs, subscriber, _screen) = start(settings(Level::INFO));
+    let (_turn, logs, subscriber, _screen) = start(settings(Level::INFO));
     with_default(subscriber, || {
         let debug_is_on = || tracing::enabled!(target: "agent", Level::DEBUG);
         assert!(!debug_is_on());
@@ -198,7 +203,7 @@ fn a_level_nobody_wants_is_disabled() {
 
 #[test]
 fn a_slow_stream_loses_the_newest_lines_and_counts_them() {
-    let (logs, subscriber, _screen) = start(settings(Level::INFO));
+    let (_turn, logs, subscriber, _screen) = start(settings(Level::INFO));
     let mut stream = logs.subscribe(Level::INFO, false);
     with_default(subscriber, || {
         for number in 0..STREAM_QUEUE_LINES + 3 {
@@ -244,7 +249,7 @@ fn the_file_gets_every_line_without_waiting_for_the_release() {
         rotate_duration: Duration::ZERO,
         max_files: 0,
     };
-    let (logs, subscriber, screen) = start(LogSettings { file: Some(file), ..settings(Level::INFO) });
+    let (_turn, logs, subscriber, screen) = start(LogSettings { file: Some(file), ..settings(Level::INFO) });
     with_default(subscriber, || info!(target: "agent", "x"));
     logs.flush();
     assert_eq!(only_file(folder.path()), "2022-11-30T10:00:00.123Z [INFO]  agent: x\n");
@@ -258,7 +263,7 @@ fn a_file_that_cannot_be_written_is_reported_once_on_standard_output() {
     fs::create_dir(&inner).unwrap();
     let file =
         FileSettings { path: inner.join("x.log"), rotate_bytes: 1, rotate_duration: Duration::ZERO, max_files: 0 };
-    let (logs, subscriber, screen) = start(LogSettings { file: Some(file), ..settings(Level::INFO) });
+    let (_turn, logs, subscriber, screen) = start(LogSettings { file: Some(file), ..settings(Level::INFO) });
     logs.release();
     fs::remove_dir_all(&inner).unwrap();
     with_default(subscriber, || {
