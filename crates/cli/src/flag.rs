@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// The word shown for the value in help texts; `None` for booleans.
-    pub fn placeholder(self) -> Option<&'static str> {
+    pub fn value_name(self) -> Option<&'static str> {
         match self {
             Kind::Bool | Kind::OptionalBool => None,
             Kind::Text => Some("string"),
@@ -152,7 +152,7 @@ impl Flag {
     }
 
     /// The word shown for the value; `None` for booleans.
-    pub fn placeholder(&self) -> Option<&'static str> {
-        if self.kind.is_bool() { None } else { self.hint.or(self.kind.placeholder()) }
+    pub fn value_name(&self) -> Option<&'static str> {
+        if self.kind.is_bool() { None } else { self.hint.or(self.kind.value_name()) }
     }
 }

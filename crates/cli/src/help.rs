@@ -54,8 +54,8 @@ fn section(out: &mut String, title: &str, flags: &[&Flag]) {
     }
     out.push_str(&format!("\n\n{title}\n"));
     for flag in flags {
-        match flag.placeholder() {
-            Some(placeholder) => out.push_str(&format!("\n  -{}=<{placeholder}>\n", flag.name)),
+        match flag.value_name() {
+            Some(value_name) => out.push_str(&format!("\n  -{}=<{value_name}>\n", flag.name)),
             None => out.push_str(&format!("\n  -{}\n", flag.name)),
         }
         out.push_str(&wrap(&description(flag), FLAG_TEXT_COLUMNS, 5));
@@ -80,13 +80,13 @@ fn description(flag: &Flag) -> String {
 pub(crate) fn flag_listing(flags: &[Flag]) -> String {
     let mut out = String::from("Usage:\n");
     for flag in flags {
-        let placeholder = flag.placeholder().map(|p| format!(" {p}")).unwrap_or_default();
+        let value_name = flag.value_name().map(|p| format!(" {p}")).unwrap_or_default();
         let default = match (flag.default, flag.kind) {
             ("", _) => String::new(),
             (text, Kind::Text) => format!(" (default {})", go_quote(text)),
             (value, _) => format!(" (default {value})"),
         };
-        out.push_str(&format!("  -{}{placeholder}\n    \t{}{default}\n", flag.name, flag.about));
+        out.push_str(&format!("  -{}{value_name}\n    \t{}{default}\n", flag.name, flag.about));
     }
     out
 }
