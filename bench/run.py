@@ -32,7 +32,7 @@ class Server:
         self.dir = tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_DIR"))
         kinds = ["http", "dns", "server", "serf_lan", "serf_wan"]
         ports = dict(zip(kinds, free_ports(len(kinds))))
-        self.port = ports["http"]
+        self.port, self.dns_port = ports["http"], ports["dns"]
         # Ports by HCL: every version understands it. The peer's gRPC stays off by default.
         hcl = "ports { %s }" % " ".join("%s = %d" % p for p in ports.items())
         command = [binary, "agent", "-server", "-bootstrap-expect=1", "-data-dir", self.dir, "-bind", "127.0.0.1",
@@ -128,40 +128,45 @@ FIGURES = [
 ]
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def compare(doc, figures, start, prepare=lambda a: None):
+    """Measures every figure on fresh servers of ours and the peer in turn, and prints medians with ratios."""
+    ap = argparse.ArgumentParser(description=doc.splitlines()[0])
     ap.add_argument("--bin", required=True)
     ap.add_argument("--peer")
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--seconds", type=int, default=5)
     ap.add_argument("--only", default="")
     a = ap.parse_args()
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
-        lua.write(PUT_LUA)
-        lua.flush()
-        a.put_lua = lua.name
-        binaries = [a.bin] + ([a.peer] if a.peer else [])
-        seen = {b: {} for b in binaries}
-        for _ in range(a.rounds):
-            for binary in binaries:
-                server = Server(binary)
-                try:
-                    for name, _, _, measure in FIGURES:
-                        if a.only in name:
-                            seen[binary].setdefault(name, []).append(measure(server, a))
-                finally:
-                    server.stop()
-    print("%-30s %12s %12s %8s  %s" % ("median of %d" % a.rounds, "ours", "peer", "ratio", "unit"))
-    for name, unit, more, _ in FIGURES:
+    prepare(a)
+    binaries = [a.bin] + ([a.peer] if a.peer else [])
+    seen = {b: {} for b in binaries}
+    for _ in range(a.rounds):
+        for binary in binaries:
+            server = start(binary)
+            try:
+                for name, _, _, measure in figures:
+                    if a.only in name:
+                        seen[binary].setdefault(name, []).append(measure(server, a))
+            finally:
+                server.stop()
+    print("%-40s %12s %12s %8s  %s" % ("median of %d" % a.rounds, "ours", "peer", "ratio", "unit"))
+    for name, unit, more, _ in figures:
         if name not in seen[a.bin]:
             continue
         ours = statistics.median(seen[a.bin][name])
         if not a.peer:
-            print("%-30s %12.1f %12s %8s  %s" % (name, ours, "-", "-", unit))
+            print("%-40s %12.2f %12s %8s  %s" % (name, ours, "-", "-", unit))
             continue
         peer = statistics.median(seen[a.peer][name])
         ratio = (ours / peer if more else peer / ours) if ours and peer else float("nan")
-        print("%-30s %12.1f %12.1f %8.2f  %s" % (name, ours, peer, ratio, unit))
+        print("%-40s %12.2f %12.2f %8.2f  %s" % (name, ours, peer, ratio, unit))
+
+
+def main():
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        lua.write(PUT_LUA)
+        lua.flush()
+        compare(__doc__, FIGURES, Server, lambda a: setattr(a, "put_lua", lua.name))
 
 
 if __name__ == "__main__":

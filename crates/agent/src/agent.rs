@@ -13,7 +13,7 @@ use types::method::{EventFire, EventFireRequest, SnapshotRequest};
 use types::{Method, RpcError, UserEvent, event};
 
 use crate::events::{Events, Filter};
-use crate::local::{self, Local};
+use crate::local::{self, Local, LocalSettings, Shared};
 
 /// Who this agent is.
 #[derive(Clone, Debug)]
@@ -43,6 +43,9 @@ pub enum AgentError {
     /// The new configuration is not usable; nothing was changed.
     #[error("{0}")]
     Reload(String),
+    /// A service or a check of a configuration file cannot be registered; nothing was changed.
+    #[error("{0}")]
+    Definition(String),
 }
 
 /// What the composition root lends the agent: things that reach beyond it.
@@ -62,43 +65,61 @@ pub struct Agent {
     server: Server,
     events: Events,
     local: Local,
-    sync: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     host: RwLock<Option<Arc<dyn Host>>>,
     leaving: CancellationToken,
     stopping: CancellationToken,
 }
 
 impl Agent {
-    /// An agent that is a server itself, with its local services. `stopping` ends everything that waits.
-    pub fn start(identity: Identity, server: Server, local: Local, stopping: CancellationToken) -> Arc<Agent> {
+    /// An agent that is a server itself. Everything that files define and earlier runs left is registered when this
+    /// returns; `stopping` ends everything that waits. Must be called in the runtime.
+    ///
+    /// # Errors
+    /// [`AgentError::Definition`].
+    pub fn start(
+        identity: Identity,
+        server: Server,
+        settings: LocalSettings,
+        stopping: CancellationToken,
+    ) -> Result<Arc<Agent>, AgentError> {
+        let (shared, tickets) = Shared::new(&identity, &settings, stopping.clone());
+        shared.load(settings.services, settings.check_definitions)?;
         let agent = Arc::new(Agent {
             identity,
             server,
             events: Events::default(),
-            local,
-            sync: Mutex::default(),
+            local: Local { shared: shared.clone() },
+            tasks: Mutex::default(),
             host: RwLock::default(),
             leaving: CancellationToken::new(),
-            stopping,
+            stopping: stopping.clone(),
         });
-        *agent.sync.lock() = Some(tokio::spawn(local::keep_in_sync(agent.clone())));
-        agent
+        shared.begin(Arc::downgrade(&agent));
+        tracing::info!(target: "agent", "started state syncer");
+        *agent.tasks.lock() = vec![
+            tokio::spawn(local::keep_in_sync(agent.clone(), tickets)),
+            tokio::spawn(local::expire(shared, stopping)),
+            tokio::spawn(local::reap(agent.clone())),
+        ];
+        Ok(agent)
     }
 
     /// Ends the agent's own tasks, then its server; returns when all have ended.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.detach();
-        let sync = self.sync.lock().take();
-        if let Some(sync) = sync
-            && let Err(error) = sync.await
-        {
-            tracing::error!(target: "agent", error = %error, "anti-entropy ended abnormally");
+        self.local.shared.end();
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(target: "agent", error = %error, "a task of the agent ended abnormally");
+            }
         }
         self.server.stop().await;
     }
 
-    /// Services registered with this agent.
+    /// Services and checks registered with this agent.
     pub fn local(&self) -> &Local {
         &self.local
     }
@@ -151,7 +172,7 @@ impl Agent {
         let request =
             EventFireRequest { datacenter: datacenter.to_owned(), event: event.clone(), token: token.to_owned() };
         self.call::<EventFire>(request).await?;
-        if filter.matches_node(&self.identity.node_name) && !filter.names_service() {
+        if filter.matches_node(&self.identity.node_name) && filter.matches_service(&self.local.services()) {
             self.events.receive(event.clone());
         }
         Ok(event)

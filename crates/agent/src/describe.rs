@@ -43,7 +43,7 @@ impl Agent {
             "Coord": Coordinate::origin(),
             "Member": self.member(),
             "Stats": self.stats(),
-            "Meta": identity.node_meta,
+            "Meta": self.local().node_meta(),
         })
     }
 
@@ -86,7 +86,7 @@ impl Agent {
     /// Figures about the agent.
     pub fn stats(&self) -> Stats {
         Stats::from([
-            ("agent", group([("check_monitors", "0"), ("check_ttls", "0"), ("checks", "0"), ("services", "0")])),
+            ("agent", self.agent_stats()),
             (
                 "build",
                 group([
@@ -99,6 +99,16 @@ impl Agent {
             ("consul", self.consul_stats()),
             ("raft", self.raft_stats()),
             ("runtime", runtime_stats()),
+        ])
+    }
+
+    fn agent_stats(&self) -> BTreeMap<&'static str, String> {
+        let counts = self.local().counts();
+        BTreeMap::from([
+            ("check_monitors", counts.check_monitors.to_string()),
+            ("check_ttls", counts.check_ttls.to_string()),
+            ("checks", counts.checks.to_string()),
+            ("services", counts.services.to_string()),
         ])
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use regex::Regex;
 use tokio::sync::watch;
-use types::UserEvent;
+use types::{NodeService, UserEvent};
 
 /// Events an agent remembers.
 const RING_SIZE: usize = 256;
@@ -35,6 +35,7 @@ pub enum EventError {
 pub struct Filter {
     node: Option<Regex>,
     service: Option<Regex>,
+    tag: Option<Regex>,
 }
 
 impl Filter {
@@ -46,10 +47,11 @@ impl Filter {
         if !event.tag_filter.is_empty() && event.service_filter.is_empty() {
             return Err(EventError::TagWithoutService);
         }
-        let filter =
-            Filter { node: compile("node", &event.node_filter)?, service: compile("service", &event.service_filter)? };
-        compile("tag", &event.tag_filter)?;
-        Ok(filter)
+        Ok(Filter {
+            node: compile("node", &event.node_filter)?,
+            service: compile("service", &event.service_filter)?,
+            tag: compile("tag", &event.tag_filter)?,
+        })
     }
 
     /// True if the event is meant for a node of this name.
@@ -57,9 +59,15 @@ impl Filter {
         self.node.as_ref().is_none_or(|node| node.is_match(name))
     }
 
-    /// True if only agents with a certain service of their own are meant.
-    pub fn names_service(&self) -> bool {
-        self.service.is_some()
+    /// True if the event is meant for an agent with these services: one of them has a matching ID and, if tags are
+    /// asked for, a matching tag.
+    pub fn matches_service(&self, services: &[Arc<NodeService>]) -> bool {
+        let Some(id) = &self.service else { return true };
+        let has_tag = |service: &NodeService| match &self.tag {
+            Some(wanted) => service.tags.iter().any(|tag| wanted.is_match(tag)),
+            None => true,
+        };
+        services.iter().any(|service| id.is_match(&service.id) && has_tag(service))
     }
 }
 
@@ -67,29 +75,8 @@ fn compile(filter: &'static str, pattern: &str) -> Result<Option<Regex>, EventEr
     if pattern.is_empty() {
         return Ok(None);
     }
-    match Regex::new(pattern) {
-        Ok(regex) => Ok(Some(regex)),
-        Err(error) => Err(EventError::BadFilter { filter, reason: go_regex_error(pattern, &error) }),
-    }
-}
-
-/// A pattern's fault in the words users know; ours where the fault is of another kind.
-fn go_regex_error(pattern: &str, error: &regex::Error) -> String {
-    let text = error.to_string();
-    let known = [
-        ("unclosed character class", "missing closing ]", pattern.rfind('[').map_or(pattern, |at| &pattern[at..])),
-        ("repetition operator missing expression", "missing argument to repetition operator", first_operator(pattern)),
-        ("unclosed group", "missing closing )", pattern),
-        ("unopened group", "unexpected )", pattern),
-    ];
-    match known.iter().find(|(ours, ..)| text.contains(ours)) {
-        Some((_, reason, part)) => format!("error parsing regexp: {reason}: `{part}`"),
-        None => format!("error parsing regexp: {}", text.lines().last().unwrap_or(&text).trim()),
-    }
-}
-
-fn first_operator(pattern: &str) -> &str {
-    pattern.find(['*', '+', '?']).map_or(pattern, |at| &pattern[at..=at])
+    let compiled = filter::re2::compile(pattern);
+    compiled.map(Some).map_err(|error| EventError::BadFilter { filter, reason: error.to_string() })
 }
 
 /// The newest events of this agent.
@@ -216,6 +203,27 @@ mod tests {
         assert_eq!(bad("", "a", "("), "Invalid tag filter: error parsing regexp: missing closing ): `(`");
         assert_eq!(bad("", "", "y"), "Cannot provide tag filter without service filter");
         assert_eq!(bad("", "", ""), "");
+    }
+
+    #[test]
+    fn a_service_is_meant_by_id_and_tag() {
+        let service = |id: &str, tag: &str| {
+            Arc::new(NodeService { id: id.to_owned(), tags: vec![tag.to_owned()], ..NodeService::default() })
+        };
+        let services = [service("web-1", "blue"), service("db", "green")];
+        let table = [
+            ("", "", true),
+            ("web", "", true),
+            ("^eb", "", false),
+            ("web", "blue", true),
+            ("web", "green", false),
+            ("web|db", "green", true),
+        ];
+        for (id, tag, meant) in table {
+            let event = UserEvent { service_filter: id.to_owned(), tag_filter: tag.to_owned(), ..UserEvent::default() };
+            let filter = Filter::compile(&event).unwrap();
+            assert_eq!(filter.matches_service(&services), meant, "{id:?} {tag:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! What every node runs: configuration, the way to a server, user events, reload and stop.
+//! What every node runs: its services and checks, the way to a server, user events, reload and stop.
 //!
 //! Doors (HTTP, DNS, …) ask an [`Agent`] and nothing else; it asks a server, here in process.
 
@@ -9,5 +9,5 @@ pub mod local;
 
 pub use agent::{Agent, AgentError, Host, Identity};
 pub use describe::Stats;
-pub use local::{Local, LocalError};
+pub use local::{CheckSettings, Counts, Local, LocalError, LocalSettings, Source};
 pub use server;

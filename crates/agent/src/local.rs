@@ -1,142 +1,308 @@
-//! Services registered with this agent: kept over restarts, and kept equal in the catalog.
+//! Services and checks of this agent: registered here, kept over restarts, run here, and kept equal in the catalog.
+//!
+//! `registry` holds the records, `plan` compares them with the catalog, `schedule` says when: all three are pure.
+//! `sync` drives them. `operations` is what doors ask for, `load` what files and earlier runs bring.
 
+mod alias;
+mod convert;
+mod deadlines;
+mod error;
+mod expose;
 mod files;
+mod kind;
+mod load;
+mod maintenance;
+mod operations;
+mod persisted;
 mod plan;
+mod reaper;
+mod registry;
+mod running;
+mod schedule;
 mod sync;
+mod ttl;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use types::NodeService;
+use config::{CheckDefinition, ServiceDefinition};
+use parking_lot::{Mutex, RwLock};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use types::{CheckStatus, HealthCheck, NodeService};
 
+use crate::{Agent, Identity};
+pub use error::LocalError;
 use files::Files;
-pub(crate) use sync::keep_in_sync;
+pub(crate) use reaper::reap;
+use registry::{NodeInfo, OutputRules, Registry};
+use running::Runs;
+pub(crate) use sync::{Ticket, keep_in_sync};
+pub(crate) use ttl::expire;
 
-/// A local registration could not be carried out.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LocalError {
-    /// The definition could not be written to, or removed from, the data directory.
-    #[error("failed to persist service {id:?}: {error}")]
-    Persist {
-        /// ID of the service.
-        id: String,
-        /// What the file system said.
-        error: std::io::Error,
-    },
+/// Registrations of IDs that fall on different stripes do not wait for each other's files.
+const STRIPES: usize = 64;
+/// Registrations that may wait for the task that writes to the catalog.
+const TICKETS_MAX: usize = 1024;
+/// Bytes of a service's digest that tell one content from another.
+const HASH_BYTES: usize = 8;
+
+/// Where a definition came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A configuration file.
+    File,
+    /// The HTTP API.
+    Api,
 }
 
-/// The services of this agent, by ID.
-#[derive(Debug)]
+/// What the configuration says about checks in general.
+#[derive(Clone, Debug)]
+pub struct CheckSettings {
+    /// Largest output kept, in bytes.
+    pub output_max_bytes: usize,
+    /// Changes of output alone are written this late; zero for at once.
+    pub update_interval: Duration,
+    /// Outputs are not kept.
+    pub discard_output: bool,
+    /// Script checks may be registered over HTTP.
+    pub remote_scripts: bool,
+    /// Script checks may be defined in files.
+    pub local_scripts: bool,
+}
+
+impl Default for CheckSettings {
+    fn default() -> Self {
+        CheckSettings {
+            output_max_bytes: 4096,
+            update_interval: Duration::from_secs(5 * 60),
+            discard_output: false,
+            remote_scripts: false,
+            local_scripts: false,
+        }
+    }
+}
+
+/// What an agent's services and checks start from.
+pub struct LocalSettings {
+    /// Where API registrations outlive the process; without one they do not.
+    pub data_dir: Option<PathBuf>,
+    /// Checks in general.
+    pub checks: CheckSettings,
+    /// What probes over TLS present and trust.
+    pub tls: checks::TlsSettings,
+    /// Address of the node.
+    pub advertise: IpAddr,
+    /// Further addresses of the node, by tag.
+    pub node_tagged_addresses: BTreeMap<String, String>,
+    /// Services from configuration files.
+    pub services: Vec<ServiceDefinition>,
+    /// Checks from configuration files.
+    pub check_definitions: Vec<CheckDefinition>,
+}
+
+/// How many there are of what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Services.
+    pub services: usize,
+    /// Checks of all kinds.
+    pub checks: usize,
+    /// Checks to which results are sent.
+    pub check_ttls: usize,
+    /// Checks that run a program.
+    pub check_monitors: usize,
+}
+
+/// What is registered with this agent, to be read. Never blocks; values are shared.
 pub struct Local {
-    files: Option<Files>,
-    services: Mutex<BTreeMap<String, Arc<NodeService>>>,
-    changed: Notify,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Local {
-    /// Opens what an earlier run left in `data_dir`; without one, nothing outlives the process.
-    /// A file that cannot be read or decoded is logged and skipped.
-    pub fn open(data_dir: Option<&Path>) -> Local {
-        let files = data_dir.map(Files::new);
-        let services = files.as_ref().map(Files::load).unwrap_or_default();
-        let services = services.into_iter().map(|s| (s.id.clone(), Arc::new(s))).collect();
-        Local { files, services: Mutex::new(services), changed: Notify::new() }
-    }
-
-    /// Adds or replaces a service.
-    ///
-    /// # Errors
-    /// [`LocalError::Persist`]; the service is not registered then.
-    pub fn add(&self, service: NodeService) -> Result<(), LocalError> {
-        let id = service.id.clone();
-        if let Some(files) = &self.files {
-            files.write(&service).map_err(|error| LocalError::Persist { id: id.clone(), error })?;
-        }
-        self.services.lock().insert(id, Arc::new(service));
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    /// Removes a service; false if there is none of this ID.
-    ///
-    /// # Errors
-    /// [`LocalError::Persist`]; the service stays registered then.
-    pub fn remove(&self, id: &str) -> Result<bool, LocalError> {
-        if !self.services.lock().contains_key(id) {
-            return Ok(false);
-        }
-        if let Some(files) = &self.files {
-            files.remove(id).map_err(|error| LocalError::Persist { id: id.to_owned(), error })?;
-        }
-        self.services.lock().remove(id);
-        self.changed.notify_one();
-        Ok(true)
-    }
-
     /// One service.
     pub fn service(&self, id: &str) -> Option<Arc<NodeService>> {
-        self.services.lock().get(id).cloned()
+        self.shared.registry.lock().service(id).map(|record| record.service.clone())
     }
 
     /// All services, by ID.
     pub fn services(&self) -> Vec<Arc<NodeService>> {
-        self.services.lock().values().cloned().collect()
+        self.shared.registry.lock().live_services().map(|(_, record)| record.service.clone()).collect()
     }
 
-    /// Resolves at the next change; at once if there was one since it last did.
-    async fn changed(&self) {
-        self.changed.notified().await;
+    /// One check.
+    pub fn check(&self, id: &str) -> Option<Arc<HealthCheck>> {
+        self.shared.registry.lock().check(id).map(|record| record.check.clone())
+    }
+
+    /// All checks, of the node and of services, by ID.
+    pub fn checks(&self) -> Vec<Arc<HealthCheck>> {
+        self.shared.registry.lock().live_checks().map(|(_, record)| record.check.clone()).collect()
+    }
+
+    /// Checks of the node and of this service.
+    pub fn checks_for_service(&self, service_id: &str) -> Vec<Arc<HealthCheck>> {
+        let registry = self.shared.registry.lock();
+        let mut checks: Vec<_> = registry.live_checks_of("").map(|(_, record)| record.check.clone()).collect();
+        if !service_id.is_empty() {
+            checks.extend(registry.live_checks_of(service_id).map(|(_, record)| record.check.clone()));
+        }
+        checks
+    }
+
+    /// A service with a digest of what is shown of it: lower-case hexadecimal that changes if and only if that does.
+    pub fn service_hash(&self, id: &str) -> Option<(Arc<NodeService>, String)> {
+        let service = self.service(id)?;
+        let digest = Sha256::digest(serde_json::to_vec(&*service).unwrap_or_default());
+        let hash = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        Some((service, hash))
+    }
+
+    /// Resolves when services changed since this receiver last looked, or a reload ended.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.services_changed.subscribe()
+    }
+
+    /// True while a reload replaces definitions.
+    pub fn is_paused(&self) -> bool {
+        self.shared.paused.load(Ordering::Acquire)
+    }
+
+    /// How many there are of what.
+    pub fn counts(&self) -> Counts {
+        self.shared.registry.lock().counts()
+    }
+
+    /// Metadata of this node, as it is registered.
+    pub(crate) fn node_meta(&self) -> BTreeMap<String, String> {
+        self.shared.registry.lock().node.meta.clone()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the tasks of an agent share about its services and checks.
+pub(crate) struct Shared {
+    registry: Mutex<Registry>,
+    settings: RwLock<CheckSettings>,
+    files: Option<Files>,
+    runs: Runs,
+    /// Set once everything that was there at the start is loaded: from then on checks run.
+    agent: OnceLock<Weak<Agent>>,
+    /// One is held while the file and the record of an ID change together.
+    stripes: [Mutex<()>; STRIPES],
+    services_changed: watch::Sender<u64>,
+    paused: AtomicBool,
+    /// Something is to be written to the catalog.
+    dirty: Notify,
+    /// A full comparison is wanted soon.
+    compare: Notify,
+    /// Another check's time is over first now.
+    ttls_moved: Notify,
+    tickets: mpsc::Sender<Ticket>,
+}
 
-    fn service(id: &str) -> NodeService {
-        NodeService { id: id.to_owned(), service: "web".to_owned(), port: 80, ..NodeService::default() }
+impl Shared {
+    /// Without any definition yet. The receiver is for [`keep_in_sync`].
+    pub(crate) fn new(
+        identity: &Identity,
+        settings: &LocalSettings,
+        stopping: CancellationToken,
+    ) -> (Arc<Shared>, mpsc::Receiver<Ticket>) {
+        let node = NodeInfo {
+            name: identity.node_name.clone(),
+            id: identity.node_id.clone(),
+            address: settings.advertise.to_string(),
+            tagged_addresses: settings.node_tagged_addresses.clone(),
+            meta: identity.node_meta.clone(),
+        };
+        let (tickets, tickets_in) = mpsc::channel(TICKETS_MAX);
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| Shared {
+            registry: Mutex::new(Registry::new(node, rules(&settings.checks), seed)),
+            settings: RwLock::new(settings.checks.clone()),
+            files: settings.data_dir.as_deref().map(Files::new),
+            runs: Runs::new(shared.clone(), settings.tls.clone(), stopping),
+            agent: OnceLock::new(),
+            stripes: std::array::from_fn(|_| Mutex::new(())),
+            services_changed: watch::channel(0).0,
+            paused: AtomicBool::new(false),
+            dirty: Notify::new(),
+            compare: Notify::new(),
+            ttls_moved: Notify::new(),
+            tickets,
+        });
+        (shared, tickets_in)
     }
 
-    fn ids(local: &Local) -> Vec<String> {
-        local.services().iter().map(|s| s.id.clone()).collect()
+    /// Lets checks run; must be called in the runtime.
+    pub(crate) fn begin(&self, agent: Weak<Agent>) {
+        if self.agent.set(agent).is_ok() {
+            self.change(|_, _| ());
+        }
     }
 
-    #[test]
-    fn services_outlive_the_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let local = Local::open(Some(dir.path()));
-        local.add(service("a")).unwrap();
-        local.add(service("b/../c")).unwrap();
-        assert!(local.remove("a").unwrap());
-        let again = Local::open(Some(dir.path()));
-        assert_eq!(ids(&again), ["b/../c"]);
-        assert_eq!(again.service("b/../c"), local.service("b/../c"));
+    /// Stops running checks.
+    pub(crate) fn end(&self) {
+        self.runs.clear();
     }
 
-    #[test]
-    fn removing_what_is_not_there_says_so() {
-        assert!(!Local::open(None).remove("a").unwrap());
+    /// Changes the registry and lets everybody know what follows from it.
+    fn change<T>(&self, act: impl FnOnce(&mut Registry, Instant) -> T) -> T {
+        let mut registry = self.registry.lock();
+        let (generation, ttl) = (registry.services_generation(), registry.ttls.first());
+        let result = act(&mut registry, Instant::now());
+        let (generation_now, ttl_now) = (registry.services_generation(), registry.ttls.first());
+        let is_dirty = !registry.dirty.is_empty();
+        let moved = if self.agent.get().is_some() { registry.take_moved() } else { Default::default() };
+        drop(registry);
+        if !moved.is_empty() {
+            self.follow(moved);
+        }
+        if is_dirty {
+            self.dirty.notify_one();
+        }
+        if ttl_now != ttl {
+            self.ttls_moved.notify_one();
+        }
+        if generation_now != generation {
+            self.services_changed.send_modify(|shown| *shown = generation_now.max(*shown));
+        }
+        result
     }
 
-    #[test]
-    fn a_damaged_file_is_skipped() {
-        let dir = tempfile::tempdir().unwrap();
-        Local::open(Some(dir.path())).add(service("a")).unwrap();
-        std::fs::write(dir.path().join("services").join("0000"), b"{not json").unwrap();
-        std::fs::write(dir.path().join("services").join("1111-x.tmp"), b"half").unwrap();
-        assert_eq!(ids(&Local::open(Some(dir.path()))), ["a"]);
+    /// Takes over a check's result.
+    pub(crate) fn report(&self, check_id: &str, status: CheckStatus, output: String) {
+        self.change(|registry, now| registry.set_status(check_id, status, output, now));
     }
 
-    #[test]
-    fn a_service_that_cannot_be_kept_is_not_registered() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("services"), b"a file where a folder should be").unwrap();
-        let local = Local::open(Some(dir.path()));
-        assert!(local.add(service("a")).is_err());
-        assert!(ids(&local).is_empty());
+    fn set_check_settings(&self, settings: CheckSettings) {
+        self.registry.lock().rules = rules(&settings);
+        *self.settings.write() = settings;
     }
+
+    /// Asks for a full comparison soon.
+    pub(crate) fn compare_soon(&self) {
+        self.compare.notify_one();
+    }
+
+    fn node_name(&self) -> String {
+        self.registry.lock().node.name.clone()
+    }
+
+    fn stripe(&self, id: &str) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let stripe = hasher.finish() as usize % STRIPES;
+        &self.stripes[stripe]
+    }
+}
+
+fn rules(settings: &CheckSettings) -> OutputRules {
+    OutputRules { discard: settings.discard_output, update_interval: settings.update_interval }
 }

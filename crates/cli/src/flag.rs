@@ -5,6 +5,7 @@ mod number;
 mod parse;
 
 pub use groups::Groups;
+pub(crate) use number::parse_decimal;
 pub use number::{NumberError, parse_bool, parse_int, parse_uint};
 pub use parse::{FlagError, Values, parse};
 

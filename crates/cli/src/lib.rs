@@ -19,7 +19,6 @@ mod invocation;
 mod json;
 pub mod layout;
 mod path;
-mod regexp;
 mod run;
 mod signal;
 mod source;

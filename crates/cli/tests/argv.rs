@@ -106,6 +106,11 @@ fn every_command_that_is_missing_names_what_it_lacks() {
 fn wrong_arguments_are_refused_before_anything_is_done() {
     for (args, exit, message) in [
         (&["catalog", "nodes", "a", "b"][..], 1, "Too many arguments (expected 0, got 2)"),
+        (
+            &["catalog", "nodes", "-filter=@/no/such"],
+            1,
+            "Could not process filter argument: Failed to read file: open /no/such: no such file or directory",
+        ),
         (&["config", "read"], 1, "Must specify the -kind parameter"),
         (
             &["config", "delete", "-kind=a", "-name=b", "-cas"],
@@ -130,8 +135,25 @@ fn wrong_arguments_are_refused_before_anything_is_done() {
         (&["lock", "-try=-1s", "a", "b"], 1, "Timeout must be positive"),
         (&["lock", "-monitor-retry=-1", "a", "b"], 1, "Number for 'monitor-retry' must be >= 0"),
         (&["maint", "-enable", "-disable"], 1, "Only one of -enable or -disable may be provided"),
+        (&["maint", "-reason=x"], 1, "Reason may only be provided with -enable"),
+        (&["maint", "-disable", "-reason=x"], 1, "Reason may only be provided with -enable"),
+        (&["maint", "-service=web"], 1, "Service requires either -enable or -disable"),
         (&["members", "-status=["], 1, "Failed to compile status regexp: error parsing regexp: missing closing ]: `[`"),
         (&["event", "-name=x", "-tag=a"], 1, "Cannot provide tag filter without service filter."),
+        (&["services", "deregister"], 1, "Service deregistration requires at least one argument or -id."),
+        (&["services", "deregister", "-id=x", "a"], 1, "Service deregistration requires arguments or -id, not both."),
+        (&["services", "register"], 1, "Service registration requires at least one argument or flags."),
+        (&["services", "register", "-name=x", "a"], 1, "Service registration requires arguments or -id, not both."),
+        (
+            &["services", "register", "-name=x", "-tagged-address=lan=10.0.0.1"],
+            1,
+            "Invalid Tagged Address: address 10.0.0.1: missing port in address",
+        ),
+        (
+            &["services", "register", "/no/such.json"],
+            1,
+            "Error: config: Open failed on /no/such.json. open /no/such.json: no such file or directory",
+        ),
         (&["snapshot", "save"], 1, "Missing FILE argument"),
         (&["tls", "cert", "create"], 1, "Please provide either -server, -client, or -cli"),
         (&["validate"], 1, "Must specify at least one config file or directory"),
@@ -155,6 +177,8 @@ fn what_is_misused_is_answered_with_help() {
         (&["rtt"], "One or two node names must be specified", "rtt"),
         (&["watch"], "Watch type must be specified", "watch"),
         (&["join"], "At least one address to join must be specified.", "join"),
+        (&["force-leave"], "A single node name must be specified to force leave.", "force-leave"),
+        (&["force-leave", "a", "b"], "A single node name must be specified to force leave.", "force-leave"),
     ] {
         let ran = run(args);
         assert_eq!((ran.exit, ran.stdout.as_str()), (1, ""), "{args:?}");

@@ -5,22 +5,32 @@
 mod common;
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use api::test_support::TestAgent;
+use api::test_support::{TestAgent, program};
+use api::{AgentService, CatalogRegistration, WriteOptions};
 use common::{Ran, run_with};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// How long a program may take to end once it is told to.
+const END_DEADLINE: Duration = Duration::from_secs(60);
 
 /// An agent, and the event loop that looks after it while commands run in this thread.
 struct Cluster {
     agent: TestAgent,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Cluster {
     fn start() -> Cluster {
         let runtime = Runtime::new().expect("an event loop");
         let agent = runtime.block_on(TestAgent::start()).expect("an agent");
-        Cluster { agent, _runtime: runtime }
+        Cluster { agent, runtime }
     }
 
     fn run(&self, args: &[&str]) -> Ran {
@@ -36,6 +46,12 @@ impl Cluster {
         let ran = self.run(args);
         assert_eq!((ran.exit, ran.stderr.as_str()), (0, ""), "{args:?}");
         ran.stdout
+    }
+
+    /// Runs a command that finds nothing, which is said on standard error and no failure.
+    fn finds_nothing(&self, args: &[&str], message: &str) {
+        let ran = self.run(args);
+        assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.trim_end()), (0, "", message), "{args:?}");
     }
 
     fn fails(&self, args: &[&str], exit: i32, message: &str) {
@@ -136,6 +152,148 @@ fn a_watch_prints_once_or_runs_its_program_at_each_change() {
         1,
         "Error starting handler: fork/exec /no/such/program: no such file or directory",
     );
+}
+
+#[test]
+fn an_interrupt_ends_a_watch_that_was_started_with_interrupts_ignored() {
+    let cluster = Cluster::start();
+    let consul = program().expect("the program");
+    let status = cluster.runtime.block_on(async {
+        // As a shell starts what it runs in the background.
+        let mut watch = Command::new("/bin/sh")
+            .args(["-c", "trap '' INT; exec \"$0\" watch -type=key -key=none cat"])
+            .arg(consul)
+            .env("CONSUL_HTTP_ADDR", cluster.agent.http_addr())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a shell");
+        let mut lines = BufReader::new(watch.stdout.take().expect("its output")).lines();
+        assert_eq!(lines.next_line().await.expect("a line").as_deref(), Some("null"));
+        let pid = watch.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("a process");
+        kill_process(pid, Signal::INT).expect("a signal");
+        timeout(END_DEADLINE, watch.wait()).await.expect("an end in time").expect("a status")
+    });
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn the_catalog_is_listed_and_narrowed() {
+    let cluster = Cluster::start();
+    let client = cluster.agent.client().expect("a client");
+    let registration = CatalogRegistration {
+        id: "40e4a748-2192-161a-0510-9bf59fe950b5".to_string(),
+        node: "db-1".to_string(),
+        address: "10.40.0.10".to_string(),
+        node_meta: [("rack".to_string(), "r1".to_string()), ("env".to_string(), "prod".to_string())].into(),
+        tagged_addresses: [("wan".to_string(), "203.0.113.1".to_string())].into(),
+        service: Some(AgentService {
+            service: "pg".to_string(),
+            tags: vec!["replica".to_string(), "a".to_string()],
+            port: 5432,
+            ..AgentService::default()
+        }),
+        ..CatalogRegistration::default()
+    };
+    cluster.runtime.block_on(client.catalog().register(&registration, &WriteOptions::new())).expect("a registration");
+
+    assert_eq!(cluster.output(&["catalog", "datacenters"]), "dc1\n");
+    let row = "Node  ID        Address     DC\ndb-1  40e4a748  10.40.0.10  dc1\n";
+    assert_eq!(cluster.output(&["catalog", "nodes", "-service=pg"]), row);
+    assert_eq!(cluster.output(&["catalog", "nodes", "-node-meta=rack=r1", "-near=_agent"]), row);
+    let filter = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(filter.path(), "Node == \"db-1\"").expect("a filter");
+    let at_file = format!("-filter=@{}", filter.path().display());
+    assert_eq!(cluster.output(&["catalog", "nodes", &at_file]), row);
+    let ran = cluster.run_with_input(&["catalog", "nodes", "-filter", "-"], "Node matches `^db`");
+    assert_eq!((ran.exit, ran.stdout.as_str()), (0, row));
+    let detailed = cluster.output(&["catalog", "nodes", "-detailed", "-service=pg"]);
+    assert!(detailed.ends_with("  dc1  wan=203.0.113.1  env=prod, rack=r1\n"), "{detailed}");
+    let none = "No nodes match the given query - try expanding your search.";
+    cluster.finds_nothing(&["catalog", "nodes", "-service=none"], none);
+    cluster.finds_nothing(&["catalog", "nodes", "-node-meta=rack=r1", "-node-meta=env=dev"], none);
+    cluster.fails(
+        &["catalog", "nodes", "-datacenter=dc9"],
+        1,
+        "Error listing nodes: Unexpected response code: 500 (No path to datacenter)",
+    );
+
+    assert_eq!(cluster.output(&["catalog", "services", "-node-meta=rack=r1"]), "pg\n");
+    assert_eq!(cluster.output(&["catalog", "services", "-node=db-1", "-tags"]), "pg      a,replica\n");
+    let none = "No services match the given query - try expanding your search.";
+    cluster.finds_nothing(&["catalog", "services", "-node=none"], none);
+    cluster.finds_nothing(&["catalog", "services", "-node-meta=rack=zzz"], none);
+}
+
+#[test]
+fn services_of_files_are_registered_with_their_checks_and_seen_by_watches() {
+    let cluster = Cluster::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    // The node is named so that no warning depends on where the test runs.
+    let web = write(
+        "web.hcl",
+        r#"
+            node_name = "n"
+            service {
+              id = "web1"
+              name = "web"
+              tags = ["v1"]
+              check {
+                id = "alive"
+                ttl = "1h"
+                status = "passing"
+              }
+            }
+        "#,
+    );
+    let two = write("two.json", r#"{"node_name": "n", "services": [{"name": "a"}, {"name": "b", "port": 7}]}"#);
+    assert_eq!(cluster.output(&["services", "register", &web]), "Registered service: web\n");
+    assert_eq!(cluster.output(&["services", "register", &two]), "Registered service: a\nRegistered service: b\n");
+    let checks = cluster.output(&["watch", "-type=checks", "-service=web"]);
+    let checks: serde_json::Value = serde_json::from_str(&checks).expect("JSON");
+    let seen = (&checks[0]["CheckID"], &checks[0]["Status"], &checks[0]["Type"], &checks[0]["ServiceTags"][0]);
+    assert_eq!(seen, (&"alive".into(), &"passing".into(), &"ttl".into(), &"v1".into()));
+    let instances = cluster.output(&["watch", "-type=service", "-service=web", "-tag=v1", "-passingonly=true"]);
+    let instances: serde_json::Value = serde_json::from_str(&instances).expect("JSON");
+    assert_eq!(instances[0]["Service"]["ID"], "web1");
+    assert_eq!(cluster.output(&["watch", "-type=service", "-service=none"]), "[]\n");
+
+    let unknown = "Unknown service ID \"none\". Ensure that the service ID is passed, not the service name.";
+    let none = format!("Error deregistering service \"\": Unexpected response code: 404 ({unknown})");
+    cluster.fails(&["services", "deregister", "-id=none"], 1, &none);
+    assert_eq!(cluster.output(&["services", "deregister", &web]), "Deregistered service: web1\n");
+    assert_eq!(cluster.output(&["services", "deregister", &two]), "Deregistered service: a\nDeregistered service: b\n");
+    assert_eq!(cluster.output(&["watch", "-type=checks", "-service=web"]), "[]\n");
+    let notes = write("notes.txt", "of no use");
+    let ran = cluster.run(&["services", "deregister", &notes]);
+    assert_eq!((ran.exit, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("notes.txt, extension must be .hcl or .json"), "{}", ran.stderr);
+}
+
+#[test]
+fn maintenance_is_turned_on_listed_and_turned_off() {
+    let cluster = Cluster::start();
+    cluster.output(&["services", "register", "-name=web", "-id=web1"]);
+    assert_eq!(cluster.output(&["maint"]), "");
+    assert_eq!(cluster.output(&["maint", "-enable", "-reason=new disk"]), "Node maintenance is now enabled\n");
+    let node = cluster.output(&["maint"]);
+    assert!(node.starts_with("Node:\n  Name:   ") && node.ends_with("\n  Reason: new disk\n\n"), "{node}");
+    assert_eq!(cluster.output(&["maint", "-disable"]), "Node maintenance is now disabled\n");
+    let enabled = "Service maintenance is now enabled for \"web1\"\n";
+    assert_eq!(cluster.output(&["maint", "-enable", "-service=web1", "-reason=upgrade"]), enabled);
+    assert_eq!(cluster.output(&["maint"]), "Service:\n  ID:     web1\n  Reason: upgrade\n\n");
+    let disabled = "Service maintenance is now disabled for \"web1\"\n";
+    assert_eq!(cluster.output(&["maint", "-disable", "-service=web1"]), disabled);
+    assert_eq!(cluster.output(&["maint"]), "");
+    let unknown = "Unknown service ID \"web\". Ensure that the service ID is passed, not the service name.";
+    let none = format!("Error enabling service maintenance: Unexpected response code: 404 ({unknown})");
+    cluster.fails(&["maint", "-enable", "-service=web"], 1, &none);
 }
 
 #[test]

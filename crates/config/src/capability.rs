@@ -45,7 +45,9 @@ pub enum Capability {
     Grpc,
     /// DNS listener and resolver.
     Dns,
-    /// Telemetry sinks and filters.
+    /// Metrics, seen over HTTP.
+    Metrics,
+    /// Programs metrics are sent to.
     Telemetry,
     /// The web UI.
     Ui,
@@ -90,7 +92,15 @@ const CA_SETTINGS_OF_ROOT: &[&str] =
     &["cluster_id", "private_key", "private_key_bits", "private_key_type", "root_cert", "root_cert_ttl"];
 
 /// Capabilities this build has.
-pub const EXISTING: &[Capability] = &[Capability::Core, Capability::Https, Capability::Watches, Capability::Enterprise];
+pub const EXISTING: &[Capability] = &[
+    Capability::Core,
+    Capability::Https,
+    Capability::Watches,
+    Capability::Services,
+    Capability::Dns,
+    Capability::Metrics,
+    Capability::Enterprise,
+];
 
 impl Capability {
     /// Whether this build has it.
@@ -116,6 +126,7 @@ impl Capability {
             Capability::Rpc => "internal RPC",
             Capability::Grpc => "gRPC and xDS",
             Capability::Dns => "DNS",
+            Capability::Metrics => "metrics",
             Capability::Telemetry => "telemetry sinks",
             Capability::Ui => "web UI",
             Capability::Connect => "service mesh",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::secret::Secret;
 
 pub(crate) use convert::Converter;
-pub(crate) use validate::{check_faults, service_faults};
+pub use validate::{check_faults, service_faults};
 pub use watch::{HttpHandler, WatchDefinition, WatchError, WatchHandler, WatchKind};
 
 /// A free-form map, as proxies and upstreams carry.

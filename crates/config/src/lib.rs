@@ -38,7 +38,7 @@ pub use debug::BuildInfo;
 pub use definition::{
     CheckDefinition, CheckSpec, ConnectDefinition, ExposePath, HttpHandler, OpaqueMap, ProxyDefinition, ServiceAddress,
     ServiceCheck, ServiceDefinition, ServiceKind, Upstream, WatchDefinition, WatchError, WatchHandler, WatchKind,
-    Weights,
+    Weights, check_faults, service_faults,
 };
 pub use environment::{Environment, InterfaceAddress, InterfaceFlags};
 pub use error::{ConfigError, Problem};

@@ -1,6 +1,7 @@
 //! Puts an agent together from the floors below, runs it, and takes it apart again (`docs/spec/cli.md` §2).
 
 mod banner;
+mod gauges;
 mod host;
 mod listeners;
 mod pid_file;
@@ -14,12 +15,14 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Agent, Local};
+use agent::Agent;
 use cli::AgentInvocation;
 use config::{Environment, Flags, Loaded};
+use dns::DnsServer;
 use http_api::HttpServer;
 use server::Server;
 use telemetry::Logs;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use banner::Banner;
@@ -122,11 +125,12 @@ impl Prepared {
     async fn start(&self, stopping: CancellationToken) -> Result<Running, StartError> {
         let config = &self.loaded.runtime;
         settings::make_data_dir(config)?;
+        telemetry::metrics::configure(settings::metrics(config));
         let sockets = listeners::bind(config, self.https.clone())?;
         let server_config = settings::server(config, &self.node_id)?;
         let server = Server::start(server_config, stopping.clone()).await?;
-        let local = Local::open(config.data_dir.as_deref());
-        let agent = Agent::start(settings::identity(config, &self.node_id), server, local, stopping);
+        let identity = settings::identity(config, &self.node_id);
+        let agent = Agent::start(identity, server, settings::local(config)?, stopping)?;
         match self.open_doors(&agent, sockets).await {
             Ok(running) => Ok(running),
             Err(error) => {
@@ -142,15 +146,24 @@ impl Prepared {
             Some(path) => Some(PidFile::write(path).map_err(|e| StartError::PidFile(path.clone(), e))?),
             None => None,
         };
+        let dns = match config.dns.addresses.as_slice() {
+            [] => None,
+            addresses => {
+                let stopping = agent.stopping().child_token();
+                Some(dns::start(agent.clone(), settings::dns(config), addresses.to_vec(), stopping).await?)
+            }
+        };
+        let dns = dns.map(Arc::new);
         for address in config.http.addresses.iter().chain(&config.http.https_addresses) {
             tracing::info!(target: "agent", address = %address, network = "tcp", protocol = "http", "Starting server");
         }
         let http = http_api::start(agent.clone(), self.logs.clone(), settings::http(config), sockets)?;
         let http = Arc::new(http);
-        let host = ConfigHost::start(self, agent, &http)?;
+        let host = ConfigHost::start(self, agent, &http, dns.as_ref())?;
         agent.attach(host.clone());
         tracing::info!(target: "agent", "Consul agent running!");
-        Ok(Running { agent: agent.clone(), http, host, _pid_file: pid_file })
+        let gauges = gauges::start(agent.clone(), agent.stopping().child_token());
+        Ok(Running { agent: agent.clone(), http, dns, host, gauges, _pid_file: pid_file })
     }
 }
 
@@ -176,7 +189,9 @@ fn failed(error: &StartError) -> i32 {
 struct Running {
     agent: Arc<Agent>,
     http: Arc<HttpServer>,
+    dns: Option<Arc<DnsServer>>,
     host: Arc<ConfigHost>,
+    gauges: JoinHandle<()>,
     _pid_file: Option<PidFile>,
 }
 
@@ -226,13 +241,19 @@ impl Running {
     }
 
     /// Ends everything, in an order that leaves nobody waiting: waits first, then doors, then the state.
-    async fn stop(&self) {
+    async fn stop(self) {
         tracing::info!(target: "agent", "Requesting shutdown");
         self.agent.stopping().cancel();
         let all = async {
             self.host.stop().await;
             self.http.stop().await;
+            if let Some(dns) = &self.dns {
+                dns.stop().await;
+            }
             tracing::info!(target: "agent", "Endpoints down");
+            if let Err(error) = self.gauges.await {
+                tracing::error!(target: "agent", error = %error, "reading of gauges ended abnormally");
+            }
             self.agent.stop().await;
             tracing::info!(target: "agent", "consul server down");
         };

@@ -5,6 +5,7 @@ use std::fmt;
 use wire::quote::go_quote;
 
 use crate::expression::Operator;
+use crate::re2;
 
 /// What endpoints put before a [`FilterError`]; the exceptions are named in `docs/spec/http-api.md` §2.4.
 pub const CREATE_ERROR_PREFIX: &str = "Failed to create boolean expression evaluator: ";
@@ -45,7 +46,7 @@ pub enum FilterError {
         /// The pattern as written.
         pattern: String,
         /// What is wrong with it.
-        cause: String,
+        cause: re2::Error,
     },
 }
 

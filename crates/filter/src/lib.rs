@@ -14,6 +14,8 @@
 //! assert_eq!(error.to_string(), r#"Selector "Rack" is not valid"#);
 //! # Ok::<(), filter::FilterError>(())
 //! ```
+//!
+//! [`re2`] compiles regular expressions, those of filters and of everything else that takes them from users.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -24,7 +26,7 @@ mod expression;
 mod filter;
 mod parse;
 mod quote;
-mod re2;
+pub mod re2;
 mod scan;
 mod schema;
 
@@ -34,5 +36,4 @@ pub use error::{CREATE_ERROR_PREFIX, Fault, FilterError, ParseError};
 pub use expression::{Expression, Match, Operator, Selector};
 pub use filter::Filter;
 pub use parse::{MAX_DEPTH, MAX_LENGTH_BYTES};
-pub use re2::{MAX_NESTING, MAX_REPEAT};
 pub use schema::NodeInfo;

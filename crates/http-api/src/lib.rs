@@ -2,7 +2,7 @@
 //!
 //! A request goes through the pipeline (`pipeline`), which finds its route in one static table (`table`) and hands it to a
 //! handler (`routes`). A handler reads parameters (`params`), asks the agent, and builds an answer (`reply`) with its
-//! metadata (`meta`). The table also makes the documentation and the OpenAPI document ([`openapi`]).
+//! metadata (`meta`). Reads of catalog and health share encoded answers (`reads`). The table also makes the documentation and the OpenAPI document ([`openapi`]).
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub mod openapi;
 mod params;
 mod path;
 mod pipeline;
+mod reads;
 mod reply;
 mod routes;
 mod server;

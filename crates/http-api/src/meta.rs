@@ -1,6 +1,8 @@
 //! Headers of our own, and what an answer tells about itself (`docs/spec/http-api.md` §1.6).
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::time::Duration;
+
+use http::header::{AGE, HeaderMap, HeaderName, HeaderValue};
 use types::{Backend, Consistency, QueryMeta};
 
 pub(crate) const X_CONSUL_INDEX: HeaderName = HeaderName::from_static("x-consul-index");
@@ -9,11 +11,38 @@ pub(crate) const X_CONSUL_NAMESPACE: HeaderName = HeaderName::from_static("x-con
 pub(crate) const X_CONSUL_PARTITION: HeaderName = HeaderName::from_static("x-consul-partition");
 pub(crate) const X_CONSUL_DEFAULT_ACL_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 pub(crate) const X_CONSUL_TRANSLATE_ADDRESSES: HeaderName = HeaderName::from_static("x-consul-translate-addresses");
+pub(crate) const X_CONSUL_REASON: HeaderName = HeaderName::from_static("x-consul-reason");
+pub(crate) const X_CONSUL_CONTENT_HASH: HeaderName = HeaderName::from_static("x-consul-contenthash");
 const X_CONSUL_KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader");
 const X_CONSUL_LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
 const X_CONSUL_EFFECTIVE_CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-consistency");
 const X_CONSUL_QUERY_BACKEND: HeaderName = HeaderName::from_static("x-consul-query-backend");
 const X_CONSUL_RESULTS_FILTERED: HeaderName = HeaderName::from_static("x-consul-results-filtered-by-acls");
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// Whether a cache had what a cached read asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheStatus {
+    Miss,
+    /// It had; how old it is.
+    Hit {
+        age: Duration,
+    },
+}
+
+impl CacheStatus {
+    /// Writes `X-Cache`, and `Age` in whole seconds for what was there.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        match self {
+            CacheStatus::Miss => drop(headers.insert(X_CACHE, HeaderValue::from_static("MISS"))),
+            CacheStatus::Hit { age } => {
+                headers.insert(X_CACHE, HeaderValue::from_static("HIT"));
+                headers.insert(AGE, HeaderValue::from(age.as_secs()));
+            }
+        }
+    }
+}
 
 /// The metadata headers of one answer.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +94,6 @@ pub(crate) fn write_index(headers: &mut HeaderMap, index: u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn written(metadata: &Metadata) -> Vec<(String, String)> {

@@ -24,6 +24,7 @@ use wire::GoDuration;
 
 use crate::meta::{X_CONSUL_DEFAULT_ACL_POLICY, X_CONSUL_TRANSLATE_ADDRESSES};
 use crate::params::{self, Enterprise, Query};
+use crate::reads::Reads;
 use crate::reply::{Answer, Body, Failure, PLAIN_TEXT, Reply};
 use crate::table::{Action, Operation, Route, Routes};
 use crate::{Error, Settings, gzip, path};
@@ -43,6 +44,7 @@ pub(crate) struct Door {
     pub(crate) agent: Arc<Agent>,
     pub(crate) logs: Logs,
     pub(crate) settings: Settings,
+    pub(crate) reads: Reads,
     /// Ends requests that wait.
     pub(crate) stopping: CancellationToken,
     acl_policy: HeaderValue,
@@ -67,7 +69,8 @@ impl Door {
         let acl_policy = HeaderValue::from_str(&settings.default_acl_policy)
             .map_err(|_| invalid(X_CONSUL_DEFAULT_ACL_POLICY.as_str()))?;
         let routes = Routes::new(&settings);
-        Ok(Door { agent, logs, settings, stopping, acl_policy, response_headers, routes })
+        let reads = Reads::default();
+        Ok(Door { agent, logs, settings, reads, stopping, acl_policy, response_headers, routes })
     }
 
     /// Adds the configured headers. What a handler has set stays; the type of plain text, which nobody set, does not.
@@ -115,6 +118,8 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
+    /// Where the request comes from.
+    pub(crate) remote: Remote,
     uri: Uri,
     decoded_path: Option<Vec<u8>>,
     argument_at: usize,
@@ -247,7 +252,7 @@ pub(crate) async fn answer(door: Arc<Door>, remote: Remote, request: http::Reque
     let argument_at = route.pattern.len();
     let query = Query::parse(uri.query().unwrap_or_default());
     let mut call = match query {
-        Ok(query) => Call { door: door.clone(), method, query, headers, uri, decoded_path, argument_at, body },
+        Ok(query) => Call { door: door.clone(), method, query, headers, remote, uri, decoded_path, argument_at, body },
         Err(_) => return finish(&door, Reply::status(StatusCode::INTERNAL_SERVER_ERROR), false).await.into_response(),
     };
     let reply = match serve(route, remote, &mut call).await {

@@ -106,15 +106,7 @@ impl Reply {
 
     /// A value as JSON: compact, or indented with a line end when `pretty`.
     pub(crate) fn json<T: Serialize + ?Sized>(value: &T, pretty: bool) -> Answer {
-        let written = if pretty {
-            json::to_vec_pretty(value, json::INDENT_FOUR_SPACES).map(|mut body| {
-                body.push(b'\n');
-                body
-            })
-        } else {
-            json::to_vec(value)
-        };
-        written.map(Reply::written_json).map_err(|error| Failure::internal(error.to_string()))
+        write_json(value, pretty).map(Reply::written_json)
     }
 
     /// `true` or `false`.
@@ -145,6 +137,19 @@ impl Reply {
         *response.headers_mut() = self.headers;
         response
     }
+}
+
+/// The bytes of [`Reply::json`].
+pub(crate) fn write_json<T: Serialize + ?Sized>(value: &T, pretty: bool) -> Result<Bytes, Failure> {
+    let written = if pretty {
+        json::to_vec_pretty(value, json::INDENT_FOUR_SPACES).map(|mut body| {
+            body.push(b'\n');
+            body
+        })
+    } else {
+        json::to_vec(value)
+    };
+    written.map(Bytes::from).map_err(|error| Failure::internal(error.to_string()))
 }
 
 /// A refusal: a status and its text.

@@ -10,6 +10,11 @@ use crate::reply::{Failure, metadata};
 
 pub(crate) mod acl;
 pub(crate) mod agent;
+pub(crate) mod agent_check;
+pub(crate) mod agent_health;
+pub(crate) mod agent_host;
+pub(crate) mod agent_maintenance;
+pub(crate) mod agent_metrics;
 pub(crate) mod agent_service;
 pub(crate) mod body;
 pub(crate) mod catalog;
@@ -20,6 +25,7 @@ pub(crate) mod health;
 pub(crate) mod kv;
 pub(crate) mod kv_json;
 pub(crate) mod operator;
+pub(crate) mod query;
 pub(crate) mod session;
 pub(crate) mod snapshot;
 pub(crate) mod status;
@@ -49,13 +55,27 @@ where
     Server: Handle<M>,
 {
     let fail = |failure: Failure| if metadata_with_errors { failure.with_zero_metadata() } else { failure };
-    let mode = options.consistency;
-    let mut reply = ask::<M, T>(call, request(options.clone())).await.map_err(fail)?;
-    if mode == Consistency::Stale && !options.max_stale.is_zero() && reply.meta.last_contact > options.max_stale {
-        let fresh =
-            QueryOptions { consistency: Consistency::Default, max_stale: std::time::Duration::ZERO, ..options.clone() };
-        reply = ask::<M, T>(call, request(fresh)).await.map_err(fail)?;
-    }
-    let metadata = metadata(reply.meta, Some(mode), &options.token);
+    let reply = ask_young::<M, T>(call, &options, &request).await.map_err(fail)?;
+    let metadata = metadata(reply.meta, Some(options.consistency), &options.token);
     Ok((reply.value, metadata))
+}
+
+/// The same without the headers.
+pub(crate) async fn ask_young<M, T>(
+    call: &Call,
+    options: &QueryOptions,
+    request: &impl Fn(QueryOptions) -> M::Request,
+) -> Result<M::Reply, Failure>
+where
+    M: Method<Reply = Indexed<T>>,
+    Server: Handle<M>,
+{
+    let reply = ask::<M, T>(call, request(options.clone())).await?;
+    let bounded = options.consistency == Consistency::Stale && !options.max_stale.is_zero();
+    if !bounded || reply.meta.last_contact <= options.max_stale {
+        return Ok(reply);
+    }
+    let fresh =
+        QueryOptions { consistency: Consistency::Default, max_stale: std::time::Duration::ZERO, ..options.clone() };
+    ask::<M, T>(call, request(fresh)).await
 }

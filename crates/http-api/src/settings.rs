@@ -46,6 +46,8 @@ pub struct Settings {
     pub default_token: String,
     /// Whether `?cached` is heard.
     pub use_cache: bool,
+    /// Whether reads of health that wait or are cached look as if they came from a subscription.
+    pub use_streaming_backend: bool,
     /// Whether `/debug/pprof/` exists.
     pub enable_debug: bool,
     /// Whether the coordinate endpoints answer 401.
@@ -74,6 +76,7 @@ impl Default for Settings {
             translate_wan_addrs: false,
             default_token: String::new(),
             use_cache: true,
+            use_streaming_backend: true,
             enable_debug: false,
             disable_coordinates: false,
             ui_content_path: None,

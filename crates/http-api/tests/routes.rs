@@ -292,23 +292,9 @@ async fn errors_of_reads_carry_metadata_where_the_reference_sends_it() {
 }
 
 #[tokio::test]
-async fn what_is_missing_from_a_read_is_named() {
-    let running = ready().await;
-    let cases = [
-        ("/v1/catalog/services?filter=ServiceName==web", "filtering of service names is not there yet"),
-        ("/v1/health/service/a?peer=p", "cluster peering is not there yet"),
-        ("/v1/catalog/service/a?merge-central-config", "merging of central configuration is not there yet"),
-    ];
-    for (path, text) in cases {
-        assert_eq!(seen(&running.get(path).await), (501, text.to_owned()), "{path}");
-    }
-    assert_eq!(running.get("/v1/catalog/nodes?filter=").await.status, 200);
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn filters_choose_what_is_answered() {
     let running = ready().await;
+    assert_eq!(running.get("/v1/catalog/nodes?filter=").await.status, 200);
     let none = running.get("/v1/catalog/nodes?filter=Node==nobody").await;
     assert_eq!(seen(&none), (200, "[]".to_owned()));
     let prefix = "Failed to create boolean expression evaluator: ";
@@ -354,8 +340,11 @@ async fn bad_service_definitions_are_refused_in_the_known_words() {
             "Service tagged address \"lan_ipv4\" must be a valid ipv4 address",
         ),
         (r#"{"Name":"a","socket_path":"/x"}"#, 400, "Request decode failed: json: unknown field \"socket_path\""),
-        (r#"{"Name":"a","Check":{"TTL":"10s"}}"#, 501, "health checks of agents are not there yet"),
-        (r#"{"Name":"a","Connect":{"Native":true}}"#, 501, "the service mesh is not there yet"),
+        (
+            r#"{"Name":"a","Connect":{"Native":true}}"#,
+            400,
+            "Validation failed: 1 error occurred:\n\t* Port or SocketPath must be set for a Connect native service.\n\n",
+        ),
     ];
     for (body, status, text) in cases {
         let answer = running.put("/v1/agent/service/register", body).await;

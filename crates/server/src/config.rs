@@ -1,6 +1,5 @@
 //! What a server needs to know before it starts.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,8 +28,6 @@ pub struct Addresses {
     pub grpc_port: Option<u16>,
     /// gRPC port with TLS, if any.
     pub grpc_tls_port: Option<u16>,
-    /// Addresses by tag, registered with the node.
-    pub tagged: BTreeMap<String, String>,
 }
 
 /// The service mesh, as the agent file has it.
@@ -53,8 +50,6 @@ pub struct ServerConfig {
     pub node_name: String,
     /// UUID of the node, which names it in Raft too.
     pub node_id: ServerId,
-    /// Metadata registered with the node.
-    pub node_meta: BTreeMap<String, String>,
     /// How the server is reached.
     pub addresses: Addresses,
     /// Where the log lives.

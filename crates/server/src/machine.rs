@@ -1,9 +1,14 @@
 //! The state as consensus sees it.
 
+mod timings;
+
 use std::io;
+use std::time::Instant;
 
 use consensus::StateMachine;
 use state::{Effect, Outcome, Writer};
+use telemetry::metrics::Sample;
+use timings::Timings;
 use tokio::sync::{mpsc, watch};
 
 /// Applies the log to the state and hands effects that need a clock to the leader's duties.
@@ -11,6 +16,7 @@ pub(crate) struct Machine {
     writer: Writer,
     effects: mpsc::UnboundedSender<Effect>,
     fatal: watch::Sender<Option<String>>,
+    timings: Timings,
 }
 
 impl Machine {
@@ -19,7 +25,7 @@ impl Machine {
         effects: mpsc::UnboundedSender<Effect>,
         fatal: watch::Sender<Option<String>>,
     ) -> Machine {
-        Machine { writer, effects, fatal }
+        Machine { writer, effects, fatal, timings: Timings::new() }
     }
 
     fn pass_on(&self, effect: Effect) {
@@ -37,7 +43,9 @@ impl StateMachine for Machine {
     type Snapshot = Version;
 
     fn apply(&mut self, index: u64, _term: u64, command: &[u8]) -> Outcome {
+        let start = Instant::now();
         let applied = self.writer.apply(index, command);
+        self.timings.applied(command, start);
         applied.effects.into_iter().for_each(|effect| self.pass_on(effect));
         applied.outcome
     }
@@ -47,7 +55,7 @@ impl StateMachine for Machine {
     }
 
     fn snapshot(&self) -> Version {
-        Version(self.writer.snapshot())
+        Version { state: self.writer.snapshot(), persist: self.timings.persist() }
     }
 
     fn restore(&mut self, from: &mut dyn io::Read) -> io::Result<()> {
@@ -58,10 +66,14 @@ impl StateMachine for Machine {
 }
 
 /// One immutable version of the state.
-pub(crate) struct Version(state::Snapshot);
+pub(crate) struct Version {
+    state: state::Snapshot,
+    persist: Sample,
+}
 
 impl consensus::Snapshot for Version {
     fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        self.0.write_to(out)
+        let _timing = self.persist.timing();
+        self.state.write_to(out)
     }
 }

@@ -7,12 +7,31 @@ use state::{Snapshot, Topic};
 use tokio::time::Instant;
 use types::method::Indexed;
 use types::query::Consistency;
-use types::{QueryMeta, QueryOptions, RpcError};
+use types::{QueryMeta, QueryOptions, RpcError, Version, Want};
 
 use crate::server::Shared;
 
 /// A blocking query waits up to this fraction of its wait longer, so that many do not end at once.
 const JITTER_FRACTION: u32 = 16;
+
+/// A read in two parts: waiting for a change costs no more than its index.
+pub(crate) struct Parts<I, V> {
+    /// The result's index.
+    pub(crate) index: I,
+    /// The result.
+    pub(crate) value: V,
+    /// Whether the index moves with every change of the value: then it makes the answer's version. It does not for what
+    /// is sorted by distance, or chosen by something whose changes the index does not follow.
+    pub(crate) tells_all: bool,
+}
+
+/// What a read ended with.
+struct Seen<T> {
+    snapshot: Snapshot,
+    index: u64,
+    value: T,
+    waited: bool,
+}
 
 impl Shared {
     /// Answers a read that may block: at once when the result's index is above `options.min_index`, else at the first
@@ -23,29 +42,78 @@ impl Shared {
         topics: impl Fn() -> Vec<Topic>,
         query: impl Fn(&Snapshot) -> (u64, T),
     ) -> Result<Indexed<T>, RpcError> {
+        let seen = self.wait(options, topics, query).await?;
+        let meta = QueryMeta { waited: seen.waited, ..self.meta(seen.index) };
+        Ok(Indexed { value: seen.value, meta })
+    }
+
+    /// The same for a read in two parts, which also answers its version, and that alone if no more is wanted.
+    pub(crate) async fn read_parts<T: Default>(
+        &self,
+        options: &QueryOptions,
+        topics: impl Fn() -> Vec<Topic>,
+        parts: Parts<impl Fn(&Snapshot) -> u64, impl Fn(&Snapshot) -> T>,
+    ) -> Result<Indexed<T>, RpcError> {
+        let Parts { index, value, tells_all } = parts;
+        let seen = match options.want {
+            // It was waited for, and made sure to be fresh, when it was asked for its version.
+            Want::Value => self.look(&|s: &Snapshot| (index(s), ()), false),
+            Want::Answer | Want::Version => self.wait(options, topics, |s| (index(s), ())).await?,
+        };
+        let only_version = options.want == Want::Version && tells_all;
+        let value = if only_version { T::default() } else { value(&seen.snapshot) };
+        let version = Version { index: seen.index, generation: seen.snapshot.generation() };
+        let meta = QueryMeta { version: tells_all.then_some(version), waited: seen.waited, ..self.meta(seen.index) };
+        Ok(Indexed { value, meta })
+    }
+
+    /// Waits as the options say; the state it ended with, and what `query` gives for it.
+    async fn wait<T>(
+        &self,
+        options: &QueryOptions,
+        topics: impl Fn() -> Vec<Topic>,
+        query: impl Fn(&Snapshot) -> (u64, T),
+    ) -> Result<Seen<T>, RpcError> {
         self.check_datacenter(&options.datacenter)?;
         self.check_consistency(options.consistency).await?;
         if options.min_index == 0 {
-            return Ok(self.answer(query(&self.store.snapshot())));
+            return Ok(self.look(&query, false));
         }
         let deadline = Instant::now() + self.wait_of(options.max_wait);
-        let offset = self.store.snapshot().index_offset();
+        let generation = self.store.snapshot().generation();
+        let mut waited = false;
         loop {
-            // Registered before reading: a change in between wakes the wait instead of being missed.
+            // Registered before looking: a change in between wakes the wait instead of being missed.
             let changed = self.store.watch(topics());
-            let snapshot = self.store.snapshot();
-            let (index, value) = query(&snapshot);
-            // A restore moves the offset: it ends every wait, whatever the index says now.
-            if index > options.min_index || snapshot.index_offset() != offset {
-                return Ok(self.answer((index, value)));
+            if let Some(seen) = self.look_for(options.min_index, generation, &query, waited) {
+                return Ok(seen);
             }
+            waited = true;
             tokio::select! {
                 () = changed => {}
-                () = tokio::time::sleep_until(deadline) => return Ok(self.answer(query(&self.store.snapshot()))),
+                () = tokio::time::sleep_until(deadline) => return Ok(self.look(&query, true)),
                 // A client that waits when the server stops gets what there is, as on a timeout.
-                () = self.stopping.cancelled() => return Ok(self.answer(query(&self.store.snapshot()))),
+                () = self.stopping.cancelled() => return Ok(self.look(&query, true)),
             }
         }
+    }
+
+    /// What there is now if its index is above `min_index`. A restore ends every wait, whatever the index says then.
+    fn look_for<T>(
+        &self,
+        min_index: u64,
+        generation: u64,
+        query: &impl Fn(&Snapshot) -> (u64, T),
+        waited: bool,
+    ) -> Option<Seen<T>> {
+        let seen = self.look(query, waited);
+        (seen.index > min_index || seen.snapshot.generation() != generation).then_some(seen)
+    }
+
+    fn look<T>(&self, query: &impl Fn(&Snapshot) -> (u64, T), waited: bool) -> Seen<T> {
+        let snapshot = self.store.snapshot();
+        let (index, value) = query(&snapshot);
+        Seen { snapshot, index, value, waited }
     }
 
     /// Makes sure this server may answer with the freshness asked for.
@@ -97,10 +165,6 @@ impl Shared {
                 done.map_err(|_| RpcError::NotReadyForConsistentReads)
             }
         }
-    }
-
-    fn answer<T>(&self, (index, value): (u64, T)) -> Indexed<T> {
-        Indexed { value, meta: self.meta(index) }
     }
 
     /// Metadata of an answer with this index.

@@ -51,8 +51,6 @@ pub(crate) struct Shared {
     pub(crate) sessions: SessionTimers,
     pub(crate) lock_delays: LockDelays,
     pub(crate) coordinates: Mutex<BTreeMap<(String, String), CoordinateUpdate>>,
-    /// Metadata registered with the node.
-    pub(crate) node_meta: Mutex<BTreeMap<String, String>>,
     /// Asks the leader to compare its registration with the catalog now.
     pub(crate) reconcile: Notify,
     /// The leader has finished its duties: consistent reads may be answered.
@@ -92,7 +90,6 @@ impl Server {
             sessions: SessionTimers::default(),
             lock_delays: LockDelays::default(),
             coordinates: Mutex::default(),
-            node_meta: Mutex::new(config.node_meta.clone()),
             reconcile: Notify::new(),
             ready: AtomicBool::new(false),
             established: watch::channel(0).0,
@@ -140,12 +137,6 @@ impl Server {
     /// Applies a new compaction policy from now on.
     pub fn set_snapshot_policy(&self, policy: consensus::SnapshotPolicy) {
         self.shared.consensus.set_snapshot_policy(policy);
-    }
-
-    /// Registers this node with other metadata from now on; the catalog has it after the next reconcile.
-    pub fn set_node_meta(&self, meta: BTreeMap<String, String>) {
-        *self.shared.node_meta.lock() = meta;
-        self.shared.reconcile.notify_one();
     }
 
     /// A view of the state, for inspection inside the process.

@@ -300,6 +300,7 @@ fn restore(writer: &mut Writer, index: u64, chunk: RestoreChunk, effects: &mut V
     let log_index = index - writer.root.offset;
     let index = index.max(highest).saturating_add(1);
     root.offset = index.saturating_sub(log_index);
+    root.generation = writer.root.generation + 1;
     writer.root = root;
     writer.touched = crate::watch::Touched::everything();
     effects.push(Effect::Restored);

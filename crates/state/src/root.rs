@@ -7,6 +7,7 @@ use types::AutopilotConfig;
 use crate::apply::Effect;
 use crate::chunks::Chunks;
 use crate::table::check::CheckTable;
+use crate::table::connect::{Departures, GatewayTable};
 use crate::table::connect_ca::CaTable;
 use crate::table::coordinate::CoordinateTable;
 use crate::table::index::IndexTable;
@@ -26,11 +27,15 @@ use crate::watch::{Topic, Touched};
 pub(crate) struct Root {
     /// What is added to a Raft log index to get the state's index (see `Writer::apply`).
     pub(crate) offset: u64,
+    /// How often this process has replaced the whole state. Not part of a snapshot.
+    pub(crate) generation: u64,
     pub(crate) indexes: IndexTable,
     pub(crate) kv: KvTable,
     pub(crate) sessions: SessionTable,
     pub(crate) nodes: NodeTable,
     pub(crate) services: ServiceTable,
+    pub(crate) departures: Departures,
+    pub(crate) gateways: GatewayTable,
     pub(crate) checks: CheckTable,
     pub(crate) virtual_ips: VirtualIpTable,
     pub(crate) coordinates: CoordinateTable,

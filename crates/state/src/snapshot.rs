@@ -35,6 +35,11 @@ impl Snapshot {
         self.root.offset
     }
 
+    /// Counts how often this process has replaced the whole state: what an index says holds within one generation.
+    pub fn generation(&self) -> u64 {
+        self.root.generation
+    }
+
     /// The value of a row of the index table (`docs/spec/rpc-and-state.md` §7.1), 0 if there is none.
     pub fn table_index(&self, row: &str) -> u64 {
         self.root.indexes.get(row)

@@ -84,7 +84,8 @@ impl Writer {
     ///
     /// On an error the state is as it was.
     pub fn restore(&mut self, reader: &mut dyn Read) -> Result<(), RestoreError> {
-        self.root = restore::raft_snapshot(reader)?;
+        let restored = restore::raft_snapshot(reader)?;
+        self.root = Root { generation: self.root.generation + 1, ..restored };
         self.touched = Touched::everything();
         self.publish();
         Ok(())

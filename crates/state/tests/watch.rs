@@ -233,6 +233,75 @@ fn catalog_writes_wake_those_whose_answer_changes() {
 }
 
 #[test]
+fn who_watches_a_service_is_never_woken_by_another() {
+    let mut log = Log::new();
+    log.ok(&register(node("n1").service(service("web")).check(check("web-up", "passing").of("web"))));
+    log.ok(&register(node("n1").service(service("web-proxy").proxy_for("web"))));
+    log.ok(&register(node("n1").service(service("native").native())));
+    let waiting = [
+        Topic::service("", "web"),
+        Topic::service("", "none"),
+        Topic::service_checks("", "web"),
+        Topic::connect("", "web"),
+        Topic::connect("", "native"),
+        Topic::connect("", "none"),
+    ]
+    .map(|topic| Waiting::new(&log.store, [topic]));
+    for n in 0..100 {
+        let port = n.to_string();
+        log.ok(&register(node("n2").address(&format!("10.0.0.{n}")).service(service("db").tags(&[&port]))));
+        log.ok(&register(node("n2").service(service("db-proxy").proxy_for("db").tags(&[&port]))));
+        log.ok(&register(node("n2").check(check("db-up", if n % 2 == 0 { "passing" } else { "critical" }).of("db"))));
+        log.ok(&register(node("n1").service(service("other-proxy").proxy_for("other").tags(&[&port]))));
+        log.deregister("n2", "db-proxy", "");
+        log.deregister("n2", "db", "");
+    }
+    log.deregister("n2", "", "");
+    assert_eq!(waiting.map(|waiting| waiting.wakes()), [0; 6]);
+}
+
+#[test]
+fn lists_of_the_whole_catalog_wake_for_what_they_show() {
+    type Case = (&'static str, fn(&mut Log), [usize; 3]);
+    let cases: [Case; 5] = [
+        ("a check", |log| log.ok(&register(node("n1").check(check("disk", "warning")))), [0, 0, 1]),
+        ("the same check", |log| log.ok(&register(node("n1").check(check("disk", "passing")))), [0, 0, 0]),
+        ("a node's metadata", |log| log.ok(&register(node("n1").meta("rack", "r2"))), [0, 1, 0]),
+        ("a service", |log| log.ok(&register(node("n1").service(service("db")))), [1, 1, 0]),
+        ("a node without services", |log| log.ok(&register(node("n2"))), [0, 1, 0]),
+    ];
+    for (name, write, expected) in cases {
+        let mut log = Log::new();
+        log.ok(&register(node("n1").service(service("web")).check(check("disk", "passing"))));
+        let names = Waiting::new(&log.store, [Topic::services("")]);
+        let names_on_some_nodes = Waiting::new(&log.store, [Topic::services(""), Topic::nodes("")]);
+        let checks = Waiting::new(&log.store, [Topic::checks("")]);
+        write(&mut log);
+        assert_eq!([names.wakes(), names_on_some_nodes.wakes(), checks.wakes()], expected, "{name}");
+    }
+}
+
+#[test]
+fn mesh_waiters_wake_when_an_instance_comes_to_serve_and_when_it_leaves() {
+    let mut log = Log::new();
+    log.ok(&register(node("n1").service(service("p").proxy_for("web"))));
+    let index = |log: &Log, name| log.store.snapshot().connect_service_nodes("", name).0;
+    let writes: [fn(&mut Log); 3] = [
+        |log| log.ok(&register(node("n2").service(service("q").proxy_for("web")))),
+        |log| log.ok(&register(node("n1").service(service("p").proxy_for("db")))),
+        |log| log.deregister("n2", "q", ""),
+    ];
+    for (step, write) in writes.into_iter().enumerate() {
+        let waiting = Waiting::new(&log.store, [Topic::connect("", "web")]);
+        let before = index(&log, "web");
+        write(&mut log);
+        assert_eq!((waiting.wakes(), index(&log, "web") > before), (1, true), "{step}");
+    }
+    assert_eq!(log.store.snapshot().connect_service_nodes("", "web").1.len(), 0);
+    assert_eq!(log.store.snapshot().connect_service_nodes("", "db").1.len(), 1);
+}
+
+#[test]
 fn session_waiters_wake_for_their_session() {
     let mut log = Log::new();
     log.ok(&register(node("n1")));

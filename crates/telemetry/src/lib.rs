@@ -1,4 +1,4 @@
-//! Log lines in the reference's shape, log files with rotation, live log streams.
+//! Log lines in the reference's shape, log files with rotation, live log streams; metrics ([`metrics`]).
 //!
 //! Code anywhere in the workspace logs with the `tracing` macros; the event's `target` is the dotted logger name and
 //! its fields are the pairs of the line:
@@ -23,6 +23,7 @@ mod format;
 mod level;
 mod list;
 mod logs;
+pub mod metrics;
 mod notes;
 mod output;
 mod redact;

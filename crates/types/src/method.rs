@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::prepared_query::QueryDns;
 use crate::{
-    CaRoots, CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, HealthCheck, Key,
-    KvRequest, Node, NodeServices, QueryMeta, QueryOptions, QuerySource, RegisterRequest, ServiceNode, Session,
-    SessionRequest, TxnRequest, TxnResponse,
+    CaRoots, CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, GatewayService,
+    HealthCheck, Key, KvRequest, Node, NodeServices, PreparedQuery, PreparedQueryRequest, QueryMeta, QueryOptions,
+    QuerySource, RegisterRequest, ServiceNode, Session, SessionRequest, TxnRequest, TxnResponse,
 };
 
 /// One method of a server.
@@ -126,8 +127,63 @@ pub struct ServiceRequest {
     pub node_meta: BTreeMap<String, String>,
     /// Sort by distance from here.
     pub source: QuerySource,
+    /// Instances that speak the mesh protocol for the service: its proxies, its native instances, gateways to it.
+    pub connect: bool,
+    /// Ingress gateways that expose the service.
+    pub ingress: bool,
+    /// Peering the service was imported from; empty for a local one.
+    pub peer_name: String,
+    /// Merge central configuration into proxies and gateways.
+    pub merge_central_config: bool,
     /// Options of the read.
     pub options: QueryOptions,
+}
+
+/// A read of one prepared query.
+#[derive(Clone, Debug, Default)]
+pub struct QuerySpecificRequest {
+    /// The query's ID.
+    pub query_id: String,
+    /// Options of the read.
+    pub options: QueryOptions,
+}
+
+/// An execution of a prepared query.
+#[derive(Clone, Debug, Default)]
+pub struct QueryExecuteRequest {
+    /// ID or name of the query.
+    pub query_id_or_name: String,
+    /// Most instances wanted; 0 or less for all.
+    pub limit: i64,
+    /// Ask for the service's mesh instances although the query does not.
+    pub connect: bool,
+    /// Sort by distance from here, whatever the query says.
+    pub source: QuerySource,
+    /// The agent that asks.
+    pub agent: QuerySource,
+    /// Address of the client, for queries near `_ip`; empty when unknown.
+    pub source_ip: String,
+    /// Options of the read; never blocks.
+    pub options: QueryOptions,
+}
+
+/// What an execution of a prepared query found.
+#[derive(Clone, Debug, Default)]
+pub struct QueryExecuteReply {
+    /// Service asked for, as the query spells it.
+    pub service: String,
+    /// Its instances, in order.
+    pub nodes: Vec<CheckServiceNode>,
+    /// How the query answers over DNS.
+    pub dns: QueryDns,
+    /// Datacenter that answered; empty when a peer did.
+    pub datacenter: String,
+    /// Peer that answered.
+    pub peer_name: String,
+    /// Places tried after the first one gave nothing.
+    pub failovers: u64,
+    /// Index, freshness, source.
+    pub meta: QueryMeta,
 }
 
 /// A read of checks by status.
@@ -253,6 +309,20 @@ methods! {
     HealthChecksInState "Health.ChecksInState" ChecksInStateRequest => Indexed<Vec<Arc<HealthCheck>>>;
     /// Instances of a service with their checks.
     HealthServiceNodes "Health.ServiceNodes" ServiceRequest => Indexed<Vec<CheckServiceNode>>;
+    /// Services behind a gateway.
+    CatalogGatewayServices "Catalog.GatewayServices" ServiceRequest => Indexed<Vec<Arc<GatewayService>>>;
+    /// Virtual IP of a service; empty for none.
+    CatalogVirtualIpForService "Catalog.VirtualIPForService" ServiceRequest => String;
+    /// Create, update or delete a prepared query; answers its ID.
+    PreparedQueryApply "PreparedQuery.Apply" PreparedQueryRequest => String;
+    /// One prepared query, as a list.
+    PreparedQueryGet "PreparedQuery.Get" QuerySpecificRequest => Indexed<Vec<Arc<PreparedQuery>>>;
+    /// All prepared queries, by ID.
+    PreparedQueryList "PreparedQuery.List" DatacenterRequest => Indexed<Vec<Arc<PreparedQuery>>>;
+    /// A prepared query as it would be executed.
+    PreparedQueryExplain "PreparedQuery.Explain" QueryExecuteRequest => Indexed<PreparedQuery>;
+    /// Instances a prepared query finds now.
+    PreparedQueryExecute "PreparedQuery.Execute" QueryExecuteRequest => QueryExecuteReply;
     /// A node reports its coordinate; visible after the next batch.
     CoordinateUpdateOne "Coordinate.Update" CoordinateUpdate => ();
     /// Coordinates of servers, by datacenter.

@@ -14,6 +14,33 @@ pub enum Consistency {
     Stale,
 }
 
+/// How much of an answer is wanted.
+///
+/// Who keeps encoded answers asks for the [`Version`] first and for the value only if it has no answer of that version:
+/// then a change that many wait for is put together once, not once for each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Want {
+    /// The value and what it tells about itself.
+    #[default]
+    Answer,
+    /// The version alone, the value left empty. An answer without a version comes whole.
+    Version,
+    /// The value as it is now, at once: the same read has just been made for its version.
+    Value,
+}
+
+/// Which state of the objects behind an answer it shows.
+///
+/// Two answers of one server to the same read with the same version have the same value. While the generation stays,
+/// a higher index is a later state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Index of the result.
+    pub index: u64,
+    /// Counts how often the server's whole state was replaced; means nothing elsewhere.
+    pub generation: u64,
+}
+
 /// Options of a read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryOptions {
@@ -31,6 +58,8 @@ pub struct QueryOptions {
     pub max_wait: Duration,
     /// Filter expression, empty for none.
     pub filter: String,
+    /// How much of the answer is wanted. Never leaves the process.
+    pub want: Want,
 }
 
 /// Where a sorted answer is seen from.
@@ -67,4 +96,8 @@ pub struct QueryMeta {
     pub backend: Backend,
     /// Whether something was left out because the token may not read it.
     pub filtered_by_acls: bool,
+    /// The result's version; none where the index does not tell every change of the result. Never leaves the process.
+    pub version: Option<Version>,
+    /// Whether the answer had to wait for a change, or for the end of the wait. Never leaves the process.
+    pub waited: bool,
 }

@@ -1,10 +1,16 @@
 //! `catalog`: what nodes and services there are.
 
+mod nodes;
+mod services;
+
+use api::QueryOptions;
+
 use super::shared::no_arguments;
 use super::{Command, Run};
+use crate::client::{block_on, connect};
+use crate::error::{Error, Outcome};
 use crate::flag::{Flag, Groups};
-
-const CAPABILITY: &str = "the service catalog";
+use crate::invocation::Invocation;
 
 const NODE_META: Flag =
     Flag::map("node-meta", "List only what is on nodes with this metadata; may be repeated, and then all must match.")
@@ -26,7 +32,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Lists the known datacenters",
         "[options]",
         "Lists the datacenters that the agent's servers know of, nearest first.",
-        Run::Missing { capability: CAPABILITY, check: no_arguments },
+        Run::Handler(datacenters),
     )
     .examples(&[("List them", "consul catalog datacenters")])
     .groups(Groups::CS),
@@ -35,7 +41,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Lists the nodes of a datacenter",
         "[options]",
         "Lists the nodes of a datacenter with address and the beginning of their ID. Flags narrow and order the list.",
-        Run::Missing { capability: CAPABILITY, check: no_arguments },
+        Run::Handler(nodes::nodes),
     )
     .examples(&[
         ("With full IDs, all addresses and metadata", "consul catalog nodes -detailed"),
@@ -58,7 +64,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Lists the services of a datacenter",
         "[options]",
         "Lists the names of the services registered in a datacenter, or on one node.",
-        Run::Missing { capability: CAPABILITY, check: no_arguments },
+        Run::Handler(services::services),
     )
     .examples(&[
         ("With their tags", "consul catalog services -tags"),
@@ -71,3 +77,22 @@ pub(super) const COMMANDS: &[Command] = &[
         Flag::bool("tags", "Print each service's tags beside its name."),
     ]),
 ];
+
+fn datacenters(invocation: &Invocation<'_>) -> Outcome {
+    no_arguments(invocation)?;
+    let catalog = connect(invocation)?.catalog();
+    block_on(async {
+        let names =
+            catalog.datacenters().await.map_err(|e| Error::failed(format!("Error listing datacenters: {e}")))?;
+        for name in names {
+            invocation.terminal.say(name);
+        }
+        Ok(())
+    })
+}
+
+/// `options` with the metadata that `-node-meta` asks for.
+fn with_node_meta(options: QueryOptions, invocation: &Invocation<'_>) -> QueryOptions {
+    let wanted = invocation.values.map(NODE_META.name);
+    wanted.into_iter().fold(options, |options, (key, value)| options.node_meta(key, value))
+}

@@ -1,13 +1,13 @@
 //! `event`: telling many nodes something at once.
 
 use api::FireRequest;
+use filter::re2;
 
 use super::{Command, Run};
 use crate::client::{block_on, connect, read_options, write_options};
 use crate::error::{Error, Outcome};
 use crate::flag::{Flag, Groups};
 use crate::invocation::Invocation;
-use crate::regexp;
 
 pub(super) const COMMANDS: &[Command] = &[Command::new(
     "event",
@@ -42,8 +42,7 @@ fn event(invocation: &Invocation<'_>) -> Outcome {
         if filter == "tag" && values.text("service").is_empty() {
             return Err(Error::failed("Cannot provide tag filter without service filter."));
         }
-        regexp::compile(pattern)
-            .map_err(|e| Error::failed(format!("Failed to compile {filter} filter regexp: {e}")))?;
+        re2::compile(pattern).map_err(|e| Error::failed(format!("Failed to compile {filter} filter regexp: {e}")))?;
     }
     let payload = match invocation.args.as_slice() {
         [] => "",

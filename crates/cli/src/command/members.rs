@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use api::{AgentMember, MembersOptions, QueryOptions};
+use filter::re2;
 
 use super::{Command, Run};
 use crate::client::{block_on, connect, write_options};
@@ -11,9 +12,7 @@ use crate::flag::{Flag, Groups};
 use crate::help;
 use crate::invocation::Invocation;
 use crate::layout::columns;
-use crate::regexp;
 
-const GOSSIP: &str = "joining other agents (gossip)";
 /// The segment that stands for all of them.
 const ALL_SEGMENTS: &str = "_all";
 /// The exit code when no member is left after filtering.
@@ -26,7 +25,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "[options] name",
         "Tells the cluster that a failed node will not come back, so that it is no longer waited for. A node that is alive \
          comes back by itself.",
-        Run::Missing { capability: GOSSIP, check: force_leave },
+        Run::Handler(force_leave),
     )
     .examples(&[
         ("Give a node up", "consul force-leave web-7"),
@@ -52,7 +51,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Makes the agent join others",
         "[options] address ...",
         "Tells the agent to join the cluster that the given agents are members of. One that can be reached is enough.",
-        Run::Missing { capability: GOSSIP, check: join },
+        Run::Handler(join),
     )
     .examples(&[
         ("Join a cluster", "consul join 10.0.0.5 10.0.0.6"),
@@ -103,17 +102,39 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn force_leave(invocation: &Invocation<'_>) -> Outcome {
-    if invocation.args.len() != 1 {
+    let [node] = invocation.args.as_slice() else {
         return Err(Error::misused("A single node name must be specified to force leave."));
-    }
-    Ok(())
+    };
+    let values = &invocation.values;
+    let agent = connect(invocation)?.agent();
+    block_on(async {
+        agent
+            .force_leave(node, values.bool("prune"), values.bool("wan"), &write_options())
+            .await
+            .map_err(|e| Error::failed(format!("Error force leaving: {e}")))
+    })
 }
 
 fn join(invocation: &Invocation<'_>) -> Outcome {
     if invocation.args.is_empty() {
         return Err(Error::misused("At least one address to join must be specified."));
     }
-    Ok(())
+    let wan = invocation.values.bool("wan");
+    let agent = connect(invocation)?.agent();
+    block_on(async {
+        let mut joined = 0usize;
+        for address in &invocation.args {
+            match agent.join(address, wan, &write_options()).await {
+                Ok(()) => joined += 1,
+                Err(e) => invocation.terminal.complain(format!("Error joining address '{address}': {e}")),
+            }
+        }
+        if joined == 0 {
+            return Err(Error::failed("Failed to join any nodes."));
+        }
+        invocation.terminal.say(format!("Successfully joined cluster by contacting {joined} nodes."));
+        Ok(())
+    })
 }
 
 fn info(invocation: &Invocation<'_>) -> Outcome {
@@ -162,7 +183,7 @@ fn reload(invocation: &Invocation<'_>) -> Outcome {
 
 fn members(invocation: &Invocation<'_>) -> Outcome {
     let values = &invocation.values;
-    let status = regexp::compile(values.text("status"))
+    let status = re2::compile(values.text("status"))
         .map_err(|e| Error::failed(format!("Failed to compile status regexp: {e}")))?;
     let segment = values.text("segment");
     let agent = connect(invocation)?.agent();

@@ -1,8 +1,11 @@
-//! `services`: registering services with the local agent.
+//! `services`: registering services with the local agent (docs/spec/cli.md §5.2).
+
+mod address;
+mod registration;
 
 use std::collections::BTreeMap;
 
-use api::{AgentServiceRegistration, ServiceAddress, ServiceWeights};
+use api::AgentServiceRegistration;
 use config::{Environment, Flags, ServiceDefinition};
 use wire::quote::go_quote;
 
@@ -78,7 +81,7 @@ fn deregister(invocation: &Invocation<'_>) -> Outcome {
     }
     // The service of a flag has no name to quote.
     let wanted: Vec<(String, String)> = if id.is_empty() {
-        let described = described(&invocation.args)?.into_iter();
+        let described = described(invocation)?.into_iter();
         let named = described.map(|s| (s.name.clone(), if s.id.is_empty() { s.name } else { s.id }));
         named.filter(|(_, id)| !id.is_empty()).collect()
     } else {
@@ -102,7 +105,7 @@ fn register(invocation: &Invocation<'_>) -> Outcome {
         }
         (false, false) => return Err(Error::failed("Service registration requires arguments or -id, not both.")),
         (true, false) => vec![from_flags(invocation)?],
-        (false, true) => described(&invocation.args)?.into_iter().map(registration).collect::<Result<_, _>>()?,
+        (false, true) => described(invocation)?.into_iter().map(registration::service).collect(),
     };
     let client = connect(invocation)?;
     block_on(async {
@@ -115,49 +118,26 @@ fn register(invocation: &Invocation<'_>) -> Outcome {
     })
 }
 
-/// The services that configuration files describe. Whatever else the files hold must be valid, too.
-fn described(files: &[String]) -> Result<Vec<ServiceDefinition>, Error> {
+/// The services that configuration files and directories describe. Whatever else they hold must be valid, too; what the
+/// loader warns of is printed.
+fn described(invocation: &Invocation<'_>) -> Result<Vec<ServiceDefinition>, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::failed(format!("Error: {cause}"));
     // Development mode asks for nothing that files of services would not hold.
-    let flags = files.iter().map(|file| ("config-file", file.as_str())).chain([("dev", "true")]);
-    let flags = Flags::from_pairs(flags).map_err(|e| failed(&e))?;
-    Ok(config::load(&flags, &Environment::system()).map_err(|e| failed(&e))?.runtime.services)
-}
-
-fn registration(service: ServiceDefinition) -> Result<AgentServiceRegistration, Error> {
-    let not_there = |what: &str| {
-        let name = go_quote(&service.name);
-        Err(Error::failed(format!("Error registering service {name}: {what} in service files are not there yet")))
-    };
-    if !service.checks.is_empty() {
-        return not_there("checks");
+    let files = invocation.args.iter().map(|file| ("config-file", file.as_str()));
+    let flags = Flags::from_pairs(files.chain([("dev", "true")])).map_err(|e| failed(&e))?;
+    let loaded = config::load(&flags, &Environment::system()).map_err(|e| failed(&e))?;
+    for warning in &loaded.warnings {
+        invocation.terminal.complain(warning);
     }
-    if service.proxy.is_some() || service.connect.is_some() {
-        return not_there("mesh settings");
-    }
-    let address = |a: config::ServiceAddress| ServiceAddress { address: a.address, port: a.port };
-    Ok(AgentServiceRegistration {
-        kind: service.kind.as_str().to_string(),
-        id: service.id,
-        name: service.name,
-        tags: service.tags,
-        address: service.address,
-        tagged_addresses: service.tagged_addresses.into_iter().map(|(tag, a)| (tag, address(a))).collect(),
-        meta: service.meta,
-        port: service.port,
-        socket_path: service.socket_path,
-        weights: Some(ServiceWeights { passing: service.weights.passing, warning: service.weights.warning }),
-        enable_tag_override: service.enable_tag_override,
-        ..AgentServiceRegistration::default()
-    })
+    Ok(loaded.runtime.services)
 }
 
 fn from_flags(invocation: &Invocation<'_>) -> Result<AgentServiceRegistration, Error> {
     let values = &invocation.values;
     let text = |name: &str| values.text(name).to_string();
     let mut tagged_addresses = BTreeMap::new();
-    for (tag, address) in values.map("tagged-address") {
-        let address = split_address(&address).map_err(|e| Error::failed(format!("Invalid Tagged Address: {e}")))?;
+    for (tag, text) in values.map("tagged-address") {
+        let address = address::parse(&text).map_err(|e| Error::failed(format!("Invalid Tagged Address: {e}")))?;
         tagged_addresses.insert(tag, address);
     }
     Ok(AgentServiceRegistration {
@@ -172,14 +152,4 @@ fn from_flags(invocation: &Invocation<'_>) -> Result<AgentServiceRegistration, E
         socket_path: text("socket"),
         ..AgentServiceRegistration::default()
     })
-}
-
-/// `host:port`, the port being optional.
-fn split_address(text: &str) -> Result<ServiceAddress, String> {
-    let (address, port) = match text.rsplit_once(':') {
-        Some((address, port)) if !address.contains(':') || address.ends_with(']') => (address, port),
-        _ => return Ok(ServiceAddress { address: text.to_string(), port: 0 }),
-    };
-    let port = port.parse().map_err(|_| format!("invalid port {port:?} in {text:?}"))?;
-    Ok(ServiceAddress { address: address.trim_matches(['[', ']']).to_string(), port })
 }

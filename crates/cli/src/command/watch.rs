@@ -54,12 +54,13 @@ fn watch(invocation: &Invocation<'_>) -> Outcome {
     let client = connect(invocation)?;
     block_on(async {
         let mut signals = Signals::listen()?;
-        let options = api::QueryOptions::new();
-        client
-            .status()
-            .leader(&options)
-            .await
-            .map_err(|e| Error::failed(format!("Error querying Consul agent: {e}")))?;
+        let (status, options) = (client.status(), api::QueryOptions::new());
+        tokio::select! {
+            _ = signals.next() => return Ok(()),
+            leader = status.leader(&options) => {
+                leader.map_err(|e| Error::failed(format!("Error querying Consul agent: {e}")))?;
+            }
+        }
         let once = invocation.args.is_empty();
         let mut results = plan.results(&client, invocation, once);
         loop {

@@ -72,6 +72,15 @@ pub fn parse_int(text: &str) -> Result<i64, NumberError> {
     }
 }
 
+/// Reads a signed decimal number, without any prefix but its sign.
+pub(crate) fn parse_decimal(text: &str) -> Result<i64, NumberError> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NumberError::Syntax);
+    }
+    text.parse().map_err(|_| NumberError::Range)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

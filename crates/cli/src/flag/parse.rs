@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wire::GoDuration;
 use wire::quote::go_quote as quote;
 
-use super::{Flag, Kind, parse_bool, parse_int, parse_uint};
+use super::{Flag, Kind, parse_bool, parse_decimal, parse_int, parse_uint};
 
 /// Why the arguments do not fit the flags. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -224,14 +224,6 @@ fn read(flag: &Flag, text: &str) -> Result<Value, FlagError> {
 }
 
 const PARSE_ERROR: &str = "parse error";
-
-fn parse_decimal(text: &str) -> Result<i64, super::NumberError> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(super::NumberError::Syntax);
-    }
-    text.parse().map_err(|_| super::NumberError::Range)
-}
 
 #[cfg(test)]
 mod tests {

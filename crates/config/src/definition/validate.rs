@@ -20,7 +20,7 @@ impl CheckSpec {
 }
 
 /// The first rule a check breaks.
-pub(crate) fn check_faults(check: &CheckSpec) -> Option<&'static str> {
+pub fn check_faults(check: &CheckSpec) -> Option<&'static str> {
     let has_interval = check.interval > Duration::ZERO;
     let has_ttl = check.ttl > Duration::ZERO;
     let runs = check.runs_by_interval();
@@ -49,7 +49,7 @@ pub(crate) fn check_faults(check: &CheckSpec) -> Option<&'static str> {
 }
 
 /// Every rule a service breaks.
-pub(crate) fn service_faults(service: &ServiceDefinition) -> Vec<String> {
+pub fn service_faults(service: &ServiceDefinition) -> Vec<String> {
     let mut faults = Vec::new();
     match service.kind {
         ServiceKind::Typical => {}

@@ -195,7 +195,7 @@ impl<'a> Call<'a> {
     }
 
     fn interface_ips(&self, pattern: &str) -> Result<Value, ExecError> {
-        let regex = match compile(pattern) {
+        let regex = match filter::re2::compile(pattern) {
             Ok(regex) => regex,
             Err(error) => return self.failed(format!("Unable to compile name regexp {}: {error}", go_quote(pattern))),
         };
@@ -330,7 +330,7 @@ impl Selector {
     fn parse(function: &str, selector: &str, parameter: &str) -> Result<Selector, String> {
         let parts = || parameter.split('|').map(str::trim);
         let regex = |what: &str| {
-            compile(parameter)
+            filter::re2::compile(parameter)
                 .map_err(|error| format!("Unable to compile {what} regexp {}: {error}", go_quote(parameter)))
         };
         match selector.to_lowercase().as_str() {
@@ -447,15 +447,4 @@ fn sort_by(list: &mut [Addr], keys: &[&str]) {
             })
         })
     });
-}
-
-/// Compiles a pattern; the error is Go's for the common mistake, the engine's own otherwise.
-fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| {
-        let text = error.to_string();
-        if text.contains("unclosed group") {
-            return format!("error parsing regexp: missing closing ): `{pattern}`");
-        }
-        text.lines().last().unwrap_or("invalid regular expression").trim().to_owned()
-    })
 }

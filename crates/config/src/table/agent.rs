@@ -6,8 +6,8 @@ use super::definition::{
 use super::{Key, Kind, Preset, duration, flag, float, int, opaque, shape, shapes, text, text_map, texts};
 use crate::capability::Capability::{
     Acl, Audit, AutoConfig, AutoEncrypt, AutoReload, Autopilot, Boltdb, Cache, Client, Cloud, ConfigEntries, Connect,
-    Core, Dns, Enterprise, Federation, Fixed, Gossip, GossipEncryption, Grpc, Https, Peering, ReadReplica, Rpc,
-    Segments, Services, SnapshotAgent, Syslog, Telemetry, Ui, WanTranslation, Watches,
+    Core, Dns, Enterprise, Federation, Fixed, Gossip, GossipEncryption, Grpc, Https, Metrics, Peering, ReadReplica,
+    Rpc, Segments, Services, SnapshotAgent, Syslog, Telemetry, Ui, WanTranslation, Watches,
 };
 
 const fn bool_(value: bool) -> Preset {
@@ -260,16 +260,16 @@ pub static AGENT_KEYS: &[Key] = &[
     text("syslog_facility", Syslog).or(str_("LOCAL0")),
     text_map("tagged_addresses", Core),
     // Telemetry.
-    text("telemetry.metrics_prefix", Telemetry).or(str_("consul")),
+    text("telemetry.metrics_prefix", Metrics).or(str_("consul")),
     flag("telemetry.disable_hostname", Telemetry).or(bool_(false)),
-    flag("telemetry.filter_default", Telemetry).or(bool_(true)),
-    texts("telemetry.prefix_filter", Telemetry).reloads(),
+    flag("telemetry.filter_default", Metrics).or(bool_(true)),
+    texts("telemetry.prefix_filter", Metrics).reloads(),
     flag("telemetry.retry_failed_connection", Telemetry).or(bool_(true)),
     text("telemetry.statsite_address", Telemetry),
     text("telemetry.statsd_address", Telemetry),
     text("telemetry.dogstatsd_addr", Telemetry),
     texts("telemetry.dogstatsd_tags", Telemetry),
-    duration("telemetry.prometheus_retention_time", Telemetry).or(str_("0s")),
+    duration("telemetry.prometheus_retention_time", Metrics).or(str_("0s")),
     text("telemetry.circonus_api_token", Telemetry).secret(),
     text("telemetry.circonus_api_app", Telemetry),
     text("telemetry.circonus_api_url", Telemetry),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use agent::{Agent, AgentError, Host};
 use config::{BuildInfo, Environment, Flags, Loaded, RuntimeConfig};
+use dns::DnsServer;
 use http_api::HttpServer;
 use parking_lot::Mutex;
 use telemetry::Logs;
@@ -13,7 +14,7 @@ use super::Prepared;
 use super::settings;
 use super::signals::Asked;
 use super::start_error::StartError;
-use super::watches::Watches;
+use super::watches::{self, Watches};
 
 /// The configuration an agent runs with, and the parts that follow it.
 pub(super) struct ConfigHost {
@@ -26,6 +27,7 @@ pub(super) struct ConfigHost {
     logs: Logs,
     agent: Weak<Agent>,
     http: Weak<HttpServer>,
+    dns: Option<Weak<DnsServer>>,
     runtime: Handle,
     watches: Mutex<Option<Watches>>,
 }
@@ -36,6 +38,7 @@ impl ConfigHost {
         prepared: &Prepared,
         agent: &Arc<Agent>,
         http: &Arc<HttpServer>,
+        dns: Option<&Arc<DnsServer>>,
     ) -> Result<Arc<ConfigHost>, StartError> {
         let watches = Watches::start(&prepared.loaded.runtime)?;
         Ok(Arc::new(ConfigHost {
@@ -46,6 +49,7 @@ impl ConfigHost {
             logs: prepared.logs.clone(),
             agent: Arc::downgrade(agent),
             http: Arc::downgrade(http),
+            dns: dns.map(Arc::downgrade),
             runtime: Handle::current(),
             watches: Mutex::new(Some(watches)),
         }))
@@ -86,10 +90,16 @@ impl ConfigHost {
         for change in config::reload_diff(&self.current.lock(), loaded).needs_restart {
             tracing::warn!(target: "agent", key = change.key, "this change takes effect only after a restart");
         }
-        // The watches first: they are the only part that can still refuse.
+        // What can still refuse comes first: then nothing has changed.
+        let dns = settings::dns(new);
+        dns.check().map_err(|e| refused(&e))?;
         let _entered = self.runtime.enter();
-        let watches = Watches::start(new).map_err(|e| refused(&e))?;
-        let before = self.watches.lock().replace(watches);
+        let watches = watches::Plan::new(new).map_err(|e| refused(&e))?;
+        let agent = self.agent.upgrade();
+        if let Some(agent) = &agent {
+            self.runtime.block_on(agent.reload_definitions(new.services.clone(), new.checks.clone()))?;
+        }
+        let before = self.watches.lock().replace(watches.start());
         if let Some(before) = before {
             self.runtime.block_on(before.stop());
         }
@@ -99,9 +109,13 @@ impl ConfigHost {
         if let Some(http) = self.http.upgrade() {
             http.set_max_conns_per_client(settings::max_conns(new));
         }
-        if let Some(agent) = self.agent.upgrade() {
+        if let Some(agent) = agent {
             agent.server().set_snapshot_policy(settings::snapshot_policy(new));
-            agent.server().set_node_meta(settings::node_meta(new));
+            agent.set_node_meta(settings::node_meta(new));
+            agent.set_check_settings(settings::checks(new));
+        }
+        if let Some(server) = self.dns.as_ref().and_then(Weak::upgrade) {
+            server.set_settings(dns).map_err(|e| refused(&e))?;
         }
         Ok(())
     }

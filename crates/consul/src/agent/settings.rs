@@ -6,14 +6,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agent::Identity;
-use config::{Loaded, RuntimeConfig};
+use agent::{CheckSettings, Identity, LocalSettings};
+use config::{Loaded, RecursorStrategy, RuntimeConfig};
 use server::{Addresses, ConnectSettings, SnapshotPolicy, Storage, Timing};
 use telemetry::{FileSettings, LogSettings};
 use types::connect_ca::ProviderSettings;
 use types::{AutopilotConfig, GoDuration};
 
 use super::start_error::StartError;
+use super::tls;
 
 const DATA_DIR_MODE: u32 = 0o755;
 /// Shortest session TTL unless another is configured.
@@ -72,6 +73,82 @@ pub(super) fn identity(config: &RuntimeConfig, node_id: &str) -> Identity {
     }
 }
 
+/// What this agent registers, and how it runs checks.
+pub(super) fn local(config: &RuntimeConfig) -> Result<LocalSettings, StartError> {
+    Ok(LocalSettings {
+        data_dir: config.data_dir.clone(),
+        checks: checks(config),
+        tls: tls::for_checks(config)?,
+        advertise: config.network.advertise_lan,
+        node_tagged_addresses: config.network.tagged_addresses.clone(),
+        services: config.services.clone(),
+        check_definitions: config.checks.clone(),
+    })
+}
+
+/// How checks are run.
+pub(super) fn checks(config: &RuntimeConfig) -> CheckSettings {
+    CheckSettings {
+        output_max_bytes: usize::try_from(config.check.output_max_size).unwrap_or(usize::MAX),
+        update_interval: config.check.update_interval,
+        discard_output: config.check.discard_output,
+        remote_scripts: config.check.remote_scripts,
+        local_scripts: config.check.local_scripts,
+    }
+}
+
+/// How DNS answers.
+pub(super) fn dns(config: &RuntimeConfig) -> dns::Settings {
+    let dns = &config.dns;
+    let bare = |domain: &str| domain.trim_matches('.').to_ascii_lowercase();
+    dns::Settings {
+        domain: bare(&dns.domain),
+        alt_domain: bare(&dns.alt_domain),
+        datacenter: config.datacenter.clone(),
+        node_name: config.node.name.clone(),
+        segment: String::new(),
+        node_ttl: dns.node_ttl,
+        service_ttl: dns.service_ttl.clone(),
+        only_passing: dns.only_passing,
+        udp_answer_limit: dns.udp_answer_limit,
+        a_record_limit: dns.a_record_limit,
+        disable_compression: dns.disable_compression,
+        enable_truncate: dns.enable_truncate,
+        node_meta_txt: dns.node_meta_txt,
+        allow_stale: dns.allow_stale,
+        max_stale: dns.max_stale,
+        recursors: dns.recursors.clone(),
+        recursor_strategy: match dns.recursor_strategy {
+            RecursorStrategy::Sequential => dns::RecursorStrategy::Sequential,
+            RecursorStrategy::Random => dns::RecursorStrategy::Random,
+        },
+        recursor_timeout: dns.recursor_timeout,
+        soa: dns::Soa {
+            refresh: dns.soa.refresh,
+            retry: dns.soa.retry,
+            expire: dns.soa.expire,
+            min_ttl: dns.soa.min_ttl,
+        },
+        use_cache: dns.use_cache,
+        cache_max_age: dns.cache_max_age,
+        // Between datacenters only; refused until there can be others.
+        translate_wan_addrs: false,
+        token: String::new(),
+    }
+}
+
+/// What metrics are kept, and how they are named.
+pub(super) fn metrics(config: &RuntimeConfig) -> telemetry::metrics::Settings {
+    let telemetry = &config.telemetry;
+    telemetry::metrics::Settings {
+        prefix: telemetry.metrics_prefix.clone(),
+        prometheus_retention: telemetry.prometheus_retention,
+        allowed_prefixes: telemetry.allowed_prefixes.clone(),
+        blocked_prefixes: telemetry.blocked_prefixes.clone(),
+        filter_default: telemetry.filter_default,
+    }
+}
+
 pub(super) fn server(config: &RuntimeConfig, node_id: &str) -> Result<server::ServerConfig, StartError> {
     let node_id = node_id.parse().map_err(|error| StartError::ServerSettings(format!("{error}")))?;
     let storage = match &config.data_dir {
@@ -82,13 +159,11 @@ pub(super) fn server(config: &RuntimeConfig, node_id: &str) -> Result<server::Se
         datacenter: config.datacenter.clone(),
         node_name: config.node.name.clone(),
         node_id,
-        node_meta: node_meta(config),
         addresses: Addresses {
             advertise: config.network.advertise_lan,
             server_port: config.network.server_port.unwrap_or_default(),
             grpc_port: None,
             grpc_tls_port: None,
-            tagged: config.network.tagged_addresses.clone(),
         },
         storage,
         bootstrap: config.server.bootstrap || config.dev_mode,
@@ -166,6 +241,7 @@ pub(super) fn http(config: &RuntimeConfig) -> http_api::Settings {
         discovery_max_stale: config.query.discovery_max_stale,
         default_acl_policy: config.acl.default_policy.clone(),
         use_cache: config.http.use_cache,
+        use_streaming_backend: config.server.use_streaming_backend,
         enable_debug: config.enable_debug,
         disable_coordinates: config.disable_coordinates,
         ..default

@@ -31,7 +31,11 @@ pub(super) enum StartError {
     #[error("Failed to start Consul server: {0}")]
     ServerSettings(String),
     #[error("{0}")]
+    Agent(#[from] agent::AgentError),
+    #[error("{0}")]
     Http(#[from] http_api::Error),
+    #[error("{0}")]
+    Dns(#[from] dns::Error),
     #[error("{0}")]
     Watch(config::WatchError),
     #[error("{0}")]

@@ -1,17 +1,18 @@
-//! TLS of the HTTPS listeners (`docs/spec/config.md` §8.2).
+//! TLS of the HTTPS listeners, and of checks that present the agent's certificate (`docs/spec/config.md` §8.2).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{ProtocolTls, TlsVersion};
+use checks::TlsSettings;
+use config::{ProtocolTls, RuntimeConfig, TlsVersion};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{cipher_suite, default_provider, sign};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version};
 
 /// Directories below a CA directory that are searched.
 const CA_PATH_DEPTH: usize = 16;
@@ -64,6 +65,28 @@ pub(super) fn server_config(tls: &ProtocolTls) -> Result<Arc<ServerConfig>, TlsE
         builder.with_no_client_auth()
     };
     Ok(Arc::new(builder.with_cert_resolver(Arc::new(Certificate(pair)))))
+}
+
+/// What checks present and trust: with `enable_agent_tls_for_checks` the agent's own, else what the system trusts.
+pub(super) fn for_checks(config: &RuntimeConfig) -> Result<TlsSettings, TlsError> {
+    if !config.check.use_agent_tls {
+        return Ok(TlsSettings::default());
+    }
+    let tls = &config.tls.https;
+    let settings = |error: rustls::Error| TlsError::Settings(error.to_string());
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider(tls)?))
+        .with_protocol_versions(versions(tls.min_version))
+        .map_err(settings)?
+        .with_root_certificates(authorities(tls)?.unwrap_or_else(RootCertStore::empty));
+    let client = match certified_key(tls)? {
+        Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair))),
+        None => builder.with_no_client_auth(),
+    };
+    let server_name = match config.server.tls_name.as_str() {
+        "" => config.node.name.clone(),
+        name => name.to_owned(),
+    };
+    Ok(TlsSettings { config: Some(Arc::new(client)), server_name })
 }
 
 /// The agent's certificate, if it has one.

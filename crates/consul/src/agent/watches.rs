@@ -27,19 +27,7 @@ type Results = BoxStream<'static, api::Result<(Vec<u8>, u64)>>;
 impl Watches {
     /// Starts every watch of the configuration; none is started if one of them is not usable.
     pub(super) fn start(config: &RuntimeConfig) -> Result<Watches, StartError> {
-        let parsed: Result<Vec<_>, _> = config.watches.iter().map(WatchDefinition::parse).collect();
-        let definitions = parsed.map_err(StartError::Watch)?;
-        if definitions.is_empty() {
-            return Ok(Watches::default());
-        }
-        let address = own_address(config).ok_or(StartError::WatchWithoutEndpoint)?;
-        let stopping = CancellationToken::new();
-        let mut watches = Watches { tasks: Vec::new(), stopping: stopping.clone() };
-        for definition in definitions {
-            let results = results(client(&address, &definition)?, &definition)?;
-            watches.tasks.push(tokio::spawn(follow(results, definition, stopping.clone())));
-        }
-        Ok(watches)
+        Ok(Plan::new(config)?.start())
     }
 
     /// Ends every watch and its running handler.
@@ -50,6 +38,34 @@ impl Watches {
                 tracing::error!(target: "agent.watch", error = %error, "watch ended abnormally");
             }
         }
+    }
+}
+
+/// Watches that can be started: nothing runs yet.
+#[derive(Default)]
+pub(super) struct Plan(Vec<(WatchDefinition, Results)>);
+
+impl Plan {
+    /// Reads every watch of the configuration.
+    pub(super) fn new(config: &RuntimeConfig) -> Result<Plan, StartError> {
+        let parsed: Result<Vec<_>, _> = config.watches.iter().map(WatchDefinition::parse).collect();
+        let definitions = parsed.map_err(StartError::Watch)?;
+        if definitions.is_empty() {
+            return Ok(Plan::default());
+        }
+        let address = own_address(config).ok_or(StartError::WatchWithoutEndpoint)?;
+        let planned = definitions.into_iter().map(|definition| {
+            let results = results(client(&address, &definition)?, &definition)?;
+            Ok((definition, results))
+        });
+        Ok(Plan(planned.collect::<Result<_, StartError>>()?))
+    }
+
+    /// Starts them.
+    pub(super) fn start(self) -> Watches {
+        let stopping = CancellationToken::new();
+        let follow = |(definition, results)| tokio::spawn(follow(results, definition, stopping.clone()));
+        Watches { tasks: self.0.into_iter().map(follow).collect(), stopping: stopping.clone() }
     }
 }
 

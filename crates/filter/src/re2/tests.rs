@@ -98,6 +98,12 @@ const WRONG: &[(&str, &str)] = &[
     ("(?s-", "invalid or unsupported Perl syntax: `(?s-`"),
     ("(a{2}){501}", "invalid repeat count: `{501}`"),
     ("((a{0}b{900}){1}){2}", "invalid repeat count: `{2}`"),
+    ("*a", "missing argument to repetition operator: `*`"),
+    ("a[b-", "missing closing ]: `[b-`"),
+    ("(a", "missing closing ): `(a`"),
+    ("((", "missing closing ): `((`"),
+    ("a++", "invalid nested repetition operator: `++`"),
+    (r#"a\"#, "trailing backslash at end of expression: ``"),
 ];
 
 /// Patterns RE2 accepts, and whether they match somewhere in `fl`.
@@ -221,12 +227,38 @@ const ON_FL: &[(&str, bool)] = &[
     (r#"\x66"#, true),
     (r#"\146"#, true),
     (r#"[\146]l"#, true),
+    ("", true),
+    ("^web-[0-9]+$", false),
+    ("a*?b{2,1000}", false),
+    ("(?i)x|L", true),
+    (r#"\.example\.com"#, false),
+    // A repetition of a repetition, not a lazy one.
+    ("^x+(?i)?fl", true),
+    ("^x{2}(?i)?fl", true),
+    ("^x+(?i)??fl", true),
+];
+
+/// Patterns, a text, and what the groups hold there, the whole match first.
+const GROUPS: &[(&str, &str, &[Option<&str>])] = &[
+    (r#"^geo-(.*?)-([^\-]+?)$"#, "geo-web-main-eu", &[Some("geo-web-main-eu"), Some("web-main"), Some("eu")]),
+    ("(?P<n>a)(?P<n>b)", "xab", &[Some("ab"), Some("a"), Some("b")]),
+    ("(?P<1>a)(?:b)(?i:(C))", "abc", &[Some("abc"), Some("a"), Some("c")]),
+    ("(?<n>a)|(b)", "b", &[Some("b"), None, Some("b")]),
+    ("(a)(?i)?(B)", "b", &[Some("b"), None, Some("b")]),
+    ("(a{2}(?i)?)(b)", "b", &[Some("b"), Some(""), Some("b")]),
+    ("^(a+(?i)??)(.*)$", "aaab", &[Some("aaab"), Some(""), Some("aaab")]),
+    ("(?U)(a+)(a*)", "aaa", &[Some("a"), Some("a"), Some("")]),
+    ("(a){2}", "aab", &[Some("aa"), Some("a")]),
+    ("((a)|(b)){2}", "ab", &[Some("ab"), Some("b"), Some("a"), Some("b")]),
+    (r#"\Q(a)\E(b)"#, "(a)b", &[Some("(a)b"), Some("b")]),
+    (r#"\((a)[(b)]"#, "(a)", &[Some("(a)"), Some("a")]),
 ];
 
 #[test]
 fn what_re2_refuses_is_refused_in_its_words() {
     for (pattern, cause) in WRONG {
-        assert_eq!(compile(pattern).expect_err(pattern), format!("error parsing regexp: {cause}"), "{pattern}");
+        let error = compile(pattern).expect_err(pattern).to_string();
+        assert_eq!(error, format!("error parsing regexp: {cause}"), "{pattern}");
     }
 }
 
@@ -235,6 +267,16 @@ fn what_re2_accepts_matches_alike() {
     for (pattern, matches) in ON_FL {
         let regex = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
         assert_eq!(regex.is_match("fl"), *matches, "{pattern}");
+    }
+}
+
+#[test]
+fn groups_capture_in_the_order_written() {
+    for (pattern, text, wanted) in GROUPS {
+        let regex = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+        let found = regex.captures(text).unwrap_or_else(|| panic!("{pattern} does not match {text}"));
+        let held: Vec<_> = found.iter().map(|group| group.map(|group| group.as_str())).collect();
+        assert_eq!(&held, wanted, "{pattern}");
     }
 }
 
@@ -267,9 +309,12 @@ fn nesting_and_size_are_bounded() {
     let nested = |depth: usize| format!("{}a{}", "(x|b".repeat(depth), ")+".repeat(depth));
     assert!(compile(&nested(25)).is_ok());
     for pattern in [nested(1000), "(".repeat(1000) + &")".repeat(1000), format!("a{}", "*(?i)".repeat(100_000))] {
-        let error = compile(&pattern).expect_err("too deep");
+        let error = compile(&pattern).expect_err("too deep").to_string();
         assert!(error.starts_with("error parsing regexp: expression nests too deeply: `"), "{error}");
     }
-    let error = compile(&r"\pL{1000}".repeat(20)).expect_err("too large");
-    assert!(error.starts_with("error parsing regexp: expression too large: `"), "{error}");
+    assert!(compile(&"(a)".repeat(300)).is_ok());
+    for pattern in [r"\pL{1000}".repeat(20), "()".repeat(100_000), "(a{100})".repeat(300)] {
+        let error = compile(&pattern).expect_err("too large").to_string();
+        assert!(error.starts_with("error parsing regexp: expression too large: `"), "{error}");
+    }
 }

@@ -5,17 +5,25 @@ use std::fmt::Write;
 use super::class::{self, NOTHING};
 use super::{Fault, MAX_REPEAT, before, escape, next};
 
-pub(super) fn translate(pattern: &str) -> Result<String, Fault<'_>> {
+/// A pattern as the engine reads it.
+pub(super) struct Translation {
+    pub(super) written: String,
+    /// Groups that capture.
+    pub(super) captures: usize,
+}
+
+pub(super) fn translate(pattern: &str) -> Result<Translation, Fault<'_>> {
     let mut translator = Translator {
         pattern,
         written: String::with_capacity(pattern.len() * 2),
+        captures: 0,
         flags: Flags::default(),
         groups: Vec::new(),
         weight: 1,
         operand: None,
     };
     translator.run()?;
-    Ok(translator.written)
+    Ok(Translation { written: translator.written, captures: translator.captures })
 }
 
 #[derive(Clone, Copy, Default)]
@@ -38,6 +46,7 @@ type Weight = u32;
 struct Translator<'p> {
     pattern: &'p str,
     written: String,
+    captures: usize,
     flags: Flags,
     groups: Vec<Group>,
     /// Greatest weight in the group so far, without the operand's.
@@ -56,7 +65,7 @@ impl<'p> Translator<'p> {
             let repeat_before = last_repeat.take();
             rest = match character {
                 '(' if after.starts_with('?') => self.perl_group(here)?,
-                '(' => self.open(after),
+                '(' => self.capture(after),
                 ')' => self.close(after)?,
                 '|' => {
                     self.settle();
@@ -72,7 +81,8 @@ impl<'p> Translator<'p> {
                 }
                 '*' => self.repeat(here, after, "*", repeat_before, &mut last_repeat)?,
                 '+' => self.repeat(here, after, "+", repeat_before, &mut last_repeat)?,
-                '?' => self.repeat(here, after, "?", repeat_before, &mut last_repeat)?,
+                // Not `?`: after another repetition (`a+(?i)?`) the engine would read it as that one's laziness.
+                '?' => self.repeat(here, after, "{0,1}", repeat_before, &mut last_repeat)?,
                 '{' => self.counted(here, after, repeat_before, &mut last_repeat)?,
                 '\\' => self.escape(here)?,
                 plain => self.literal(u32::from(plain), after),
@@ -145,12 +155,16 @@ impl<'p> Translator<'p> {
         }
     }
 
-    fn open(&mut self, rest: &'p str) -> &'p str {
+    fn capture(&mut self, rest: &'p str) -> &'p str {
+        self.captures += 1;
+        self.open("(", rest)
+    }
+
+    fn open(&mut self, written: &str, rest: &'p str) -> &'p str {
         self.settle();
         self.groups.push(Group { flags: self.flags, weight: self.weight });
         self.weight = 1;
-        // Nothing asks what a group captured.
-        self.written.push_str("(?:");
+        self.written.push_str(written);
         rest
     }
 
@@ -176,7 +190,8 @@ impl<'p> Translator<'p> {
             if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 return Err(fault(before(here, rest)));
             }
-            return Ok(self.open(rest));
+            // Without its name: RE2 allows the same twice, and names the engine refuses.
+            return Ok(self.capture(rest));
         }
         let (mut flags, mut value, mut complete) = (self.flags, true, true);
         let mut rest = here.get(2..).unwrap_or_default();
@@ -192,7 +207,7 @@ impl<'p> Translator<'p> {
                     continue;
                 }
                 ':' if complete => {
-                    let rest = self.open(rest);
+                    let rest = self.open("(?:", rest);
                     self.flags = flags;
                     return Ok(rest);
                 }

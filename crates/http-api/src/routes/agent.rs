@@ -1,5 +1,6 @@
 //! `/v1/agent/`: what the agent tells about itself, its log, reload and leave (`docs/spec/http-api.md` §3.2, §3.3).
 
+use ::agent::LocalError;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::StatusCode;
@@ -10,6 +11,18 @@ use crate::openapi;
 use crate::params::Enterprise;
 use crate::pipeline::Call;
 use crate::reply::{Answer, Body, Failure, Reply};
+
+/// A refusal of the local registry over HTTP: 404 for what does not exist, 501 for what is not there yet, else 500.
+pub(super) fn refusal(error: LocalError) -> Failure {
+    let text = error.to_string();
+    match error {
+        LocalError::UnknownService(_) | LocalError::UnknownCheck(_) | LocalError::NoSuchServiceForCheck(_) => {
+            Failure::new(StatusCode::NOT_FOUND, text)
+        }
+        LocalError::NotThereYet(_) => Failure::new(StatusCode::NOT_IMPLEMENTED, text),
+        _ => Failure::internal(text),
+    }
+}
 
 /// Stands for every network segment.
 const ALL_SEGMENTS: &str = "_all";

@@ -1,15 +1,15 @@
 //! `/v1/catalog/` (`docs/spec/http-api.md` §4).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::StatusCode;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use types::method::{
-    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices,
-    CatalogRegister, CatalogServiceNodes, DatacenterRequest, NodeRequest, ServiceRequest,
+    CatalogDeregister, CatalogGatewayServices, CatalogListDatacenters, CatalogListNodes, CatalogListServices,
+    CatalogNodeServices, CatalogRegister, CatalogServiceNodes, DatacenterRequest, NodeRequest, ServiceRequest,
 };
-use types::{DeregisterRequest, Node, NodeService, NodeServices, QuerySource, ServiceNode};
+use types::{DeregisterRequest, Node, NodeService, NodeServices, QueryOptions, QuerySource, ServiceNode};
 
 use super::body::{DeregisterBody, RegisterBody, decode_catalog};
 use super::discover;
@@ -17,7 +17,8 @@ use super::view::{InstanceView, List, ServiceView};
 use crate::meta::Metadata;
 use crate::params::Enterprise;
 use crate::pipeline::Call;
-use crate::reply::{Answer, Failure, Reply};
+use crate::reads::{CacheControl, Key, Read, followed, is_cached};
+use crate::reply::{Answer, Failure, Reply, write_json};
 
 /// Registers a node, a service, checks.
 pub(crate) async fn register(call: &mut Call) -> Answer {
@@ -48,7 +49,13 @@ pub(crate) async fn deregister(call: &mut Call) -> Answer {
 /// Names of datacenters, nearest first.
 pub(crate) async fn datacenters(call: &mut Call) -> Answer {
     let names = call.door.agent.call::<CatalogListDatacenters>(()).await?;
-    Reply::json(&names, call.pretty())
+    let mut reply = Reply::json(&names, call.pretty())?;
+    if is_cached(call) {
+        let key = Key::new("catalog/datacenters").with(call.token().as_bytes());
+        let status = call.door.reads.cached.note_polled(&key, CacheControl::of(&call.headers));
+        status.write(&mut reply.headers);
+    }
+    Ok(reply)
 }
 
 /// Where the answer is to be seen from: the node of `near`, or nowhere.
@@ -63,63 +70,107 @@ pub(super) fn source(call: &Call) -> QuerySource {
     QuerySource { datacenter: call.datacenter(), node, segment: String::new() }
 }
 
+/// The key of a read about a whole datacenter.
+fn datacenter_key(family: &str, options: &QueryOptions, request: &DatacenterRequest) -> Key {
+    Key::new(family)
+        .with(options.token.as_bytes())
+        .with(options.datacenter.as_bytes())
+        .with(options.filter.as_bytes())
+        .with_all(request.node_meta.keys())
+        .with_all(request.node_meta.values())
+        .with(request.source.node.as_bytes())
+}
+
 /// All nodes.
 pub(crate) async fn nodes(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Partition)?;
     let options = call.options()?;
     let filter = call.filter_with_metadata::<Node>()?;
-    let (node_meta, source) = (call.query.node_meta(), source(call));
-    let request = |options| DatacenterRequest { node_meta: node_meta.clone(), source: source.clone(), options };
-    let (mut nodes, metadata) = discover::<CatalogListNodes, _>(call, options, true, request).await?;
-    nodes.retain(|node| filter.matches(node));
-    Ok(Reply::json(&nodes, call.pretty())?.with_metadata(&metadata))
+    let request =
+        DatacenterRequest { node_meta: call.query.node_meta(), source: source(call), ..DatacenterRequest::default() };
+    let key = datacenter_key("catalog/nodes", &options, &request);
+    let read = Read { call, options, key, only_passing: false, kept_in: None, metadata_with_errors: true };
+    let body = |mut nodes: Vec<Arc<Node>>| {
+        nodes.retain(|node| filter.matches(node));
+        write_json(&nodes, call.pretty())
+    };
+    read.answer::<CatalogListNodes, _>(|options| DatacenterRequest { options, ..request.clone() }, body).await
 }
 
-/// Names of services with their tags.
+/// Names of services with their tags. The server filters: here the instances are not known.
 pub(crate) async fn services(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
-    if !call.filter_with_metadata::<ServiceNode>()?.keeps_all() {
-        return Err(Failure::not_there_yet("filtering of service names"));
-    }
-    let node_meta = call.query.node_meta();
-    let request = |options| DatacenterRequest { node_meta: node_meta.clone(), options, ..DatacenterRequest::default() };
-    let (services, metadata) = discover::<CatalogListServices, _>(call, options, true, request).await?;
-    Ok(Reply::json(&services, call.pretty())?.with_metadata(&metadata))
+    call.filter_with_metadata::<ServiceNode>()?;
+    let request = DatacenterRequest { node_meta: call.query.node_meta(), ..DatacenterRequest::default() };
+    let key = datacenter_key("catalog/services", &options, &request);
+    let kept_in = followed(call);
+    let read = Read { call, options, key, only_passing: false, kept_in, metadata_with_errors: true };
+    let body = |services: BTreeMap<String, Vec<String>>| write_json(&services, call.pretty());
+    read.answer::<CatalogListServices, _>(|options| DatacenterRequest { options, ..request.clone() }, body).await
 }
 
 /// The request for a service's instances, from its parameters.
 pub(super) fn service_request(call: &Call, service: String) -> ServiceRequest {
-    let (tags, node_meta, source) = (call.query.texts("tag"), call.query.node_meta(), source(call));
-    ServiceRequest { service, tags, node_meta, source, ..ServiceRequest::default() }
+    ServiceRequest {
+        service,
+        tags: call.query.texts("tag"),
+        node_meta: call.query.node_meta(),
+        source: source(call),
+        merge_central_config: call.query.has("merge-central-config"),
+        ..ServiceRequest::default()
+    }
 }
 
-/// Refuses what instances cannot be asked for yet.
-pub(super) fn refuse_missing_features(call: &Call) -> Result<(), Failure> {
-    let not_there =
-        |feature: &str| Err(Failure::new(StatusCode::NOT_IMPLEMENTED, format!("{feature} is not there yet")));
-    if call.query.has("merge-central-config") {
-        return not_there("merging of central configuration");
-    }
-    if !call.query.bytes("peer").is_empty() {
-        return not_there("cluster peering");
-    }
-    Ok(())
+/// The key of a read about one service.
+pub(super) fn service_key(family: &str, options: &QueryOptions, request: &ServiceRequest) -> Key {
+    Key::new(family)
+        .with(options.token.as_bytes())
+        .with(options.datacenter.as_bytes())
+        .with(options.filter.as_bytes())
+        .with(request.service.as_bytes())
+        .with(request.peer_name.as_bytes())
+        .with_all(request.tags.iter())
+        .with_all(request.node_meta.keys())
+        .with_all(request.node_meta.values())
+        .with(request.source.node.as_bytes())
+        .with(&[u8::from(request.merge_central_config)])
 }
 
 /// A service's instances.
 pub(crate) async fn service(call: &mut Call) -> Answer {
+    instances(call, "catalog/service", false).await
+}
+
+/// A service's instances in the mesh.
+pub(crate) async fn connect(call: &mut Call) -> Answer {
+    instances(call, "catalog/connect", true).await
+}
+
+async fn instances(call: &Call, family: &str, connect: bool) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
     let options = call.options()?;
     let service = call.required_argument("Missing service name")?;
-    refuse_missing_features(call)?;
     let filter = call.filter_with_metadata::<ServiceNode>()?;
-    let request = service_request(call, service);
-    let request = |options| ServiceRequest { options, ..request.clone() };
-    let (mut instances, metadata) = discover::<CatalogServiceNodes, _>(call, options, true, request).await?;
-    instances.retain(|instance| filter.matches(instance));
-    let view = List(&instances, InstanceView::from);
-    Ok(Reply::json(&view, call.pretty())?.with_metadata(&metadata))
+    let request = ServiceRequest { connect, ..service_request(call, service) };
+    let key = service_key(family, &options, &request);
+    let kept_in = followed(call);
+    let read = Read { call, options, key, only_passing: false, kept_in, metadata_with_errors: true };
+    let body = |mut instances: Vec<ServiceNode>| {
+        instances.retain(|instance| filter.matches(instance));
+        write_json(&List(&instances, InstanceView::from), call.pretty())
+    };
+    read.answer::<CatalogServiceNodes, _>(|options| ServiceRequest { options, ..request.clone() }, body).await
+}
+
+/// The services behind a gateway.
+pub(crate) async fn gateway_services(call: &mut Call) -> Answer {
+    call.refuse_enterprise(Enterprise::Both)?;
+    let options = call.options()?;
+    let service = call.required_argument("Missing gateway name")?;
+    let request = |options| ServiceRequest { service: service.clone(), options, ..ServiceRequest::default() };
+    let (services, metadata) = discover::<CatalogGatewayServices, _>(call, options, true, request).await?;
+    Ok(Reply::json(&services, call.pretty())?.with_metadata(&metadata))
 }
 
 async fn read_node(call: &Call) -> Result<(Option<NodeServices>, Metadata), Failure> {
@@ -171,9 +222,6 @@ struct NodeWithList<'a> {
 
 /// A node and its services as a list; null for none.
 pub(crate) async fn node_services(call: &mut Call) -> Answer {
-    if call.query.has("merge-central-config") {
-        return Err(Failure::not_there_yet("merging of central configuration"));
-    }
     let (found, metadata) = read_node(call).await?;
     let services = found.as_ref().map(|found| found.services.as_slice()).filter(|services| !services.is_empty());
     let view = NodeWithList {

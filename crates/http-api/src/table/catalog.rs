@@ -1,10 +1,10 @@
 //! The catalog, health, prepared queries.
 
 use super::{
-    Action, BLOCKING, CACHED, DC, FILTER, Kind, MODES, NEAR, NODE_META, Operation, Parameter, RequestBody, Route, TAG,
+    Answers, BLOCKING, CACHED, DC, FILTER, Kind, MODES, NEAR, NODE_META, Operation, Parameter, RequestBody, Route, TAG,
     Tells, When, parameter, run,
 };
-use crate::routes::{catalog, health};
+use crate::routes::{catalog, health, query};
 
 const PASSING: &[Parameter] =
     &[parameter("passing", Kind::Boolean, "Only instances whose every check passes; on when empty.")];
@@ -15,9 +15,6 @@ const QUERY_EXECUTE: &[Parameter] = &[
     parameter("limit", Kind::Number, "Longest list of nodes."),
     parameter("connect", Kind::Boolean, "Instances that speak the mesh protocol."),
 ];
-
-const PREPARED_QUERIES: Action = Action::Later("the prepared query engine");
-const MESH_LOOKUPS: Action = Action::Later("the lookup of mesh instances and gateways");
 
 pub(super) const ROUTES: &[Route] = &[
     Route::exact(
@@ -54,7 +51,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/catalog/connect/",
         "service",
-        &[Operation::get("List a service's instances in the mesh.", MESH_LOOKUPS)
+        &[Operation::get("List a service's instances in the mesh.", run!(catalog::connect))
             .with(&[NEAR, NODE_META, FILTER, CACHED, MERGE, DC, BLOCKING, MODES])
             .telling(Tells::AllWithMode)],
     ),
@@ -75,7 +72,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/catalog/gateway-services/",
         "gateway",
-        &[Operation::get("List a gateway's services.", MESH_LOOKUPS)
+        &[Operation::get("List a gateway's services.", run!(catalog::gateway_services))
             .with(&[DC, BLOCKING, MODES])
             .telling(Tells::AllWithMode)],
     ),
@@ -110,45 +107,50 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/health/connect/",
         "service",
-        &[Operation::get("List a service's instances in the mesh with their checks.", MESH_LOOKUPS)
+        &[Operation::get("List a service's instances in the mesh with their checks.", run!(health::connect))
             .with(&[PASSING, NEAR, NODE_META, FILTER, PEER, CACHED, MERGE, DC, BLOCKING, MODES])
             .telling(Tells::AllWithMode)],
     ),
     Route::subtree(
         "/v1/health/ingress/",
         "service",
-        &[Operation::get("List a service's ingress gateways with their checks.", MESH_LOOKUPS)
+        &[Operation::get("List a service's ingress gateways with their checks.", run!(health::ingress))
             .with(&[PASSING, TAG, NEAR, NODE_META, FILTER, CACHED, MERGE, DC, BLOCKING, MODES])
             .telling(Tells::AllWithMode)],
     ),
     Route::exact(
         "/v1/query",
         &[
-            Operation::get("List prepared queries.", PREPARED_QUERIES)
+            Operation::get("List prepared queries.", run!(query::list))
                 .with(&[DC, BLOCKING, MODES])
                 .telling(Tells::AllWithMode),
-            Operation::post("Create a prepared query.", PREPARED_QUERIES).with(&[DC]).taking(RequestBody::Json),
+            Operation::post("Create a prepared query.", run!(query::create)).with(&[DC]).taking(RequestBody::Json),
         ],
     ),
     Route {
         pattern: "/v1/query/",
         argument: "id",
         operations: &[
-            Operation::get("Read a prepared query.", PREPARED_QUERIES).with(&[DC, MODES]).telling(Tells::AllWithMode),
-            Operation::put("Change a prepared query.", PREPARED_QUERIES).with(&[DC]).taking(RequestBody::Json),
-            Operation::delete("Delete a prepared query.", PREPARED_QUERIES).with(&[DC]),
+            Operation::get("Read a prepared query.", run!(query::read))
+                .with(&[DC, BLOCKING, MODES])
+                .telling(Tells::AllWithMode),
+            Operation::put("Change a prepared query.", run!(query::update))
+                .with(&[DC])
+                .taking(RequestBody::Json)
+                .answering(Answers::Empty),
+            Operation::delete("Delete a prepared query.", run!(query::delete)).with(&[DC]).answering(Answers::Empty),
         ],
         endings: &[
             (
                 "/execute",
-                &[Operation::get("Run a prepared query.", PREPARED_QUERIES)
+                &[Operation::get("Run a prepared query.", run!(query::execute))
                     .with(&[QUERY_EXECUTE, NEAR, CACHED, DC, MODES])
                     .telling(Tells::AllWithMode)],
             ),
             (
                 "/explain",
-                &[Operation::get("Show a prepared query as it would run.", PREPARED_QUERIES)
-                    .with(&[DC, MODES])
+                &[Operation::get("Show a prepared query as it would run.", run!(query::explain))
+                    .with(&[QUERY_EXECUTE, NEAR, DC, MODES])
                     .telling(Tells::AllWithMode)],
             ),
         ],

@@ -3,7 +3,9 @@
 use super::{
     Action, Answers, BLOCKING, DC, FILTER, Kind, Operation, Parameter, RequestBody, Route, Tells, When, parameter, run,
 };
-use crate::routes::{agent, agent_service, connect_ca};
+use crate::routes::{
+    agent, agent_check, agent_health, agent_host, agent_maintenance, agent_metrics, agent_service, connect_ca,
+};
 
 const MONITOR: &[Parameter] = &[
     parameter("loglevel", Kind::Text, "TRACE, DEBUG, INFO (by default), WARN or ERR."),
@@ -25,22 +27,24 @@ const HASH: &[Parameter] = &[parameter("hash", Kind::Text, "Wait until the servi
 const REPLACE: &[Parameter] =
     &[parameter("replace-existing-checks", Kind::Flag, "Remove checks of the service the request does not list.")];
 
-const REGISTRY: Action = Action::Later("the agent's registry of services and checks");
-const METRICS: Action = Action::Later("the metrics endpoint");
 const MEMBERSHIP: Action = Action::Later("gossip membership");
 const TOKENS: Action = Action::Later("the store of agent tokens");
 const LEAVES: Action = Action::Later("signing of leaf certificates");
 const AUTHORIZATION: Action = Action::Later("authorization of mesh connections");
 const PROFILES: Action = Action::Later("profiling");
 
-const REGISTRY_READ: &[Operation] =
-    &[Operation::get("List what is registered with this agent.", REGISTRY).with(&[FILTER])];
-const TTL_REPORT: &[Operation] =
-    &[Operation::put("Report a TTL check's status.", REGISTRY).with(&[NOTE]).answering(Answers::Empty)];
-const LOCAL_HEALTH: &[Operation] = &[Operation::get("Health of a service on this agent.", REGISTRY).with(&[FORMAT])];
+const fn ttl_report(does: &'static str, action: Action) -> Operation {
+    Operation::put(does, action).with(&[NOTE]).answering(Answers::Empty)
+}
+
 const PROFILE: &[Operation] = &[
     Operation::get("Profile this process.", PROFILES).answering(Answers::Binary),
     Operation::post("Profile this process.", PROFILES).answering(Answers::Binary),
+];
+
+const COMMAND_LINE: &[Operation] = &[
+    Operation::get("The command line of this process.", run!(agent_host::command_line)).answering(Answers::Text),
+    Operation::post("The command line of this process.", run!(agent_host::command_line)).answering(Answers::Text),
 ];
 
 const fn profile(pattern: &'static str, argument: &'static str) -> Route {
@@ -49,7 +53,7 @@ const fn profile(pattern: &'static str, argument: &'static str) -> Route {
 
 pub(super) const ROUTES: &[Route] = &[
     Route::exact("/v1/agent/self", &[Operation::get("Describe this agent.", run!(agent::describe))]),
-    Route::exact("/v1/agent/host", &[Operation::get("Describe this machine.", Action::Later("the host endpoint"))]),
+    Route::exact("/v1/agent/host", &[Operation::get("Describe this machine.", run!(agent_host::describe))]),
     Route::exact(
         "/v1/agent/monitor",
         &[Operation::get("Stream this agent's log.", run!(agent::monitor)).with(&[MONITOR]).answering(Answers::Text)],
@@ -74,11 +78,19 @@ pub(super) const ROUTES: &[Route] = &[
         "node",
         &[Operation::put("Declare a failed member gone.", MEMBERSHIP).with(&[PRUNE, WAN]).answering(Answers::Empty)],
     ),
-    Route::exact("/v1/agent/metrics", &[Operation::get("Metrics of the last interval.", METRICS).with(&[FORMAT])]),
-    Route::exact("/v1/agent/metrics/stream", &[Operation::get("Stream metrics, interval by interval.", METRICS)]),
+    Route::exact(
+        "/v1/agent/metrics",
+        &[Operation::get("Metrics of the last interval.", run!(agent_metrics::show)).with(&[FORMAT])],
+    ),
+    Route::exact(
+        "/v1/agent/metrics/stream",
+        &[Operation::get("Stream metrics, interval by interval.", run!(agent_metrics::stream))],
+    ),
     Route::exact(
         "/v1/agent/maintenance",
-        &[Operation::put("Enter or leave maintenance.", REGISTRY).with(&[MAINTENANCE]).answering(Answers::Empty)],
+        &[Operation::put("Enter or leave maintenance.", run!(agent_maintenance::node))
+            .with(&[MAINTENANCE])
+            .answering(Answers::Empty)],
     ),
     Route::subtree(
         "/v1/agent/token/",
@@ -94,7 +106,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/agent/service/",
         "id",
-        &[Operation::get("Read a service of this agent.", REGISTRY).with(&[HASH, BLOCKING])],
+        &[Operation::get("Read a service of this agent.", run!(agent_service::read)).with(&[HASH, BLOCKING])],
     ),
     Route::exact(
         "/v1/agent/service/register",
@@ -111,32 +123,58 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/agent/service/maintenance/",
         "id",
-        &[Operation::put("Take a service into or out of maintenance.", REGISTRY)
+        &[Operation::put("Take a service into or out of maintenance.", run!(agent_maintenance::service))
             .with(&[MAINTENANCE])
             .answering(Answers::Empty)],
     ),
-    Route::exact("/v1/agent/checks", REGISTRY_READ),
+    Route::exact(
+        "/v1/agent/checks",
+        &[Operation::get("List checks registered with this agent.", run!(agent_check::list)).with(&[FILTER])],
+    ),
     Route::exact(
         "/v1/agent/check/register",
-        &[Operation::put("Register a check.", REGISTRY).taking(RequestBody::Json).answering(Answers::Empty)],
+        &[Operation::put("Register a check.", run!(agent_check::register))
+            .taking(RequestBody::Json)
+            .answering(Answers::Empty)],
     ),
     Route::subtree(
         "/v1/agent/check/deregister/",
         "id",
-        &[Operation::put("Remove a check.", REGISTRY).answering(Answers::Empty)],
+        &[Operation::put("Remove a check.", run!(agent_check::deregister)).answering(Answers::Empty)],
     ),
-    Route::subtree("/v1/agent/check/pass/", "id", TTL_REPORT),
-    Route::subtree("/v1/agent/check/warn/", "id", TTL_REPORT),
-    Route::subtree("/v1/agent/check/fail/", "id", TTL_REPORT),
+    Route::subtree(
+        "/v1/agent/check/pass/",
+        "id",
+        &[ttl_report("Report that a TTL check passes.", run!(agent_check::pass))],
+    ),
+    Route::subtree(
+        "/v1/agent/check/warn/",
+        "id",
+        &[ttl_report("Report that a TTL check warns.", run!(agent_check::warn))],
+    ),
+    Route::subtree(
+        "/v1/agent/check/fail/",
+        "id",
+        &[ttl_report("Report that a TTL check fails.", run!(agent_check::fail))],
+    ),
     Route::subtree(
         "/v1/agent/check/update/",
         "id",
-        &[Operation::put("Report a TTL check's status and output.", REGISTRY)
+        &[Operation::put("Report a TTL check's status and output.", run!(agent_check::update))
             .taking(RequestBody::Json)
             .answering(Answers::Empty)],
     ),
-    Route::subtree("/v1/agent/health/service/id/", "id", LOCAL_HEALTH),
-    Route::subtree("/v1/agent/health/service/name/", "name", LOCAL_HEALTH),
+    Route::subtree(
+        "/v1/agent/health/service/id/",
+        "id",
+        &[Operation::get("Health of a service on this agent.", run!(agent_health::by_id)).with(&[FORMAT])],
+    ),
+    Route::subtree(
+        "/v1/agent/health/service/name/",
+        "name",
+        &[Operation::get("Health of a service's instances on this agent.", run!(agent_health::by_name))
+            .with(&[FORMAT])],
+    ),
     Route::exact(
         "/v1/agent/connect/authorize",
         &[Operation::post("Decide whether a peer in the mesh may connect.", AUTHORIZATION).taking(RequestBody::Json)],
@@ -153,7 +191,7 @@ pub(super) const ROUTES: &[Route] = &[
         &[Operation::get("A service's certificate and key.", LEAVES).with(&[BLOCKING]).telling(Tells::Index)],
     ),
     profile("/debug/pprof/", "name"),
-    profile("/debug/pprof/cmdline", ""),
+    Route { when: When::Debug, ..Route::exact("/debug/pprof/cmdline", COMMAND_LINE) },
     profile("/debug/pprof/profile", ""),
     profile("/debug/pprof/symbol", ""),
     profile("/debug/pprof/trace", ""),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::server::{Addresses, ConnectSettings, Server, ServerConfig, SnapshotPolicy, Storage, Timing};
-use agent::{Agent, Identity, Local};
+use agent::{Agent, CheckSettings, Identity, LocalSettings};
 use http_api::{HttpServer, Listener, Settings, Socket};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -70,13 +70,11 @@ fn server_config() -> ServerConfig {
         datacenter: "dc1".to_owned(),
         node_name: "one".to_owned(),
         node_id: NODE_ID.parse().unwrap(),
-        node_meta: Default::default(),
         addresses: Addresses {
             advertise: [127, 0, 0, 1].into(),
             server_port: 8300,
             grpc_port: None,
             grpc_tls_port: None,
-            tagged: Default::default(),
         },
         storage: Storage::Memory,
         bootstrap: true,
@@ -92,6 +90,24 @@ fn server_config() -> ServerConfig {
     }
 }
 
+fn local_settings() -> LocalSettings {
+    LocalSettings {
+        data_dir: None,
+        checks: CheckSettings {
+            output_max_bytes: 4096,
+            update_interval: Duration::from_secs(300),
+            discard_output: false,
+            remote_scripts: false,
+            local_scripts: false,
+        },
+        tls: Default::default(),
+        advertise: [127, 0, 0, 1].into(),
+        node_tagged_addresses: Default::default(),
+        services: Vec::new(),
+        check_definitions: Vec::new(),
+    }
+}
+
 pub(crate) fn logs() -> telemetry::Logs {
     let settings = telemetry::LogSettings { level: telemetry::Level::INFO, json: false, file: None, stdout: false };
     telemetry::build(settings, telemetry::Seams::default()).unwrap().0
@@ -101,7 +117,7 @@ pub(crate) fn logs() -> telemetry::Logs {
 pub(crate) async fn agent() -> Arc<Agent> {
     let stopping = CancellationToken::new();
     let server = Server::start(server_config(), stopping.clone()).await.unwrap();
-    Agent::start(identity(), server, Local::open(None), stopping)
+    Agent::start(identity(), server, local_settings(), stopping).unwrap()
 }
 
 /// A listener on a port of the system's choice.

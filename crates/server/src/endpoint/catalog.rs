@@ -1,24 +1,34 @@
 //! The catalog: registration, nodes, services.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
-use state::Topic;
+use filter::{CREATE_ERROR_PREFIX, Filter};
+use state::{Snapshot, Topic};
+use telemetry::metrics::{self, Sample};
 use types::method::{
-    CatalogDeregister, CatalogListDatacenters, CatalogListNodes, CatalogListServices, CatalogNodeServices,
-    CatalogRegister, CatalogServiceNodes, DatacenterRequest, Indexed, NodeRequest, ServiceRequest,
+    CatalogDeregister, CatalogGatewayServices, CatalogListDatacenters, CatalogListNodes, CatalogListServices,
+    CatalogNodeServices, CatalogRegister, CatalogServiceNodes, CatalogVirtualIpForService, DatacenterRequest, Indexed,
+    NodeRequest, ServiceRequest,
 };
 use types::{
-    DeregisterRequest, HealthCheck, MessageType, Node, NodeService, NodeServices, RegisterRequest, RpcError,
-    ServiceNode,
+    DeregisterRequest, GatewayService, HealthCheck, MessageType, Node, NodeService, NodeServices, RegisterRequest,
+    RpcError, ServiceNode,
 };
 
+use super::selection::{Family, Selection};
 use super::{LOCAL, sort};
+use crate::read::Parts;
 use crate::server::{Handle, Server};
 use crate::write::checked;
 
 /// Addresses that stand for "every interface" and cannot be reached.
 const ANY_ADDRESSES: [&str; 3] = ["0.0.0.0", "::", "[::]"];
+
+/// How long registrations take.
+static REGISTER: LazyLock<Sample> = LazyLock::new(|| metrics::sample("catalog.register"));
+/// How long deregistrations take.
+static DEREGISTER: LazyLock<Sample> = LazyLock::new(|| metrics::sample("catalog.deregister"));
 
 impl Handle<CatalogRegister> for Server {
     async fn handle(&self, mut request: RegisterRequest) -> Result<(), RpcError> {
@@ -26,6 +36,7 @@ impl Handle<CatalogRegister> for Server {
         request.datacenter.clone_from(&self.shared.config.datacenter);
         normalise(&mut request)?;
         self.check_services_exist(&request)?;
+        let _timing = REGISTER.timing();
         checked(self.shared.propose(MessageType::Register, &request).await?, "").map(drop)
     }
 }
@@ -36,6 +47,7 @@ impl Handle<CatalogDeregister> for Server {
         if request.node.is_empty() {
             return Err(RpcError::other("Must provide node"));
         }
+        let _timing = DEREGISTER.timing();
         checked(self.shared.propose(MessageType::Deregister, &request).await?, "").map(drop)
     }
 }
@@ -161,27 +173,54 @@ impl Handle<CatalogListDatacenters> for Server {
 impl Handle<CatalogListNodes> for Server {
     async fn handle(&self, request: DatacenterRequest) -> Result<Indexed<Vec<Arc<Node>>>, RpcError> {
         let config = &self.shared.config;
-        let query = |s: &state::Snapshot| {
-            let (index, mut nodes) = s.nodes(LOCAL, &request.node_meta);
-            sort::by_distance(config, s, &request.source, &mut nodes, |n| &n.node);
-            (index, nodes)
+        let parts = Parts {
+            index: |s: &Snapshot| s.nodes_index(LOCAL),
+            value: |s: &Snapshot| {
+                let (_, mut nodes) = s.nodes(LOCAL, &request.node_meta);
+                sort::by_distance(config, s, &request.source, &mut nodes, |n| &n.node);
+                nodes
+            },
+            tells_all: request.source.node.is_empty(),
         };
-        self.shared.read(&request.options, || vec![Topic::nodes(LOCAL)], query).await
+        self.shared.read_parts(&request.options, || vec![Topic::nodes(LOCAL)], parts).await
     }
 }
 
 impl Handle<CatalogListServices> for Server {
     async fn handle(&self, request: DatacenterRequest) -> Result<Indexed<BTreeMap<String, Vec<String>>>, RpcError> {
-        let topics = || match request.node_meta.is_empty() {
+        let filter = Filter::<ServiceNode>::new(&request.options.filter)
+            .map_err(|error| RpcError::other(format!("{CREATE_ERROR_PREFIX}{error}")))?;
+        let meta = &request.node_meta;
+        let topics = || match meta.is_empty() && filter.keeps_all() {
             true => vec![Topic::services(LOCAL)],
             false => vec![Topic::services(LOCAL), Topic::nodes(LOCAL)],
         };
-        let query = |s: &state::Snapshot| {
-            let (index, services) = s.services(LOCAL, &request.node_meta);
-            (index, services.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect())
+        let parts = Parts {
+            index: |s: &Snapshot| match filter.keeps_all() {
+                true => s.services_index(LOCAL, meta),
+                // The filter may look at nodes too.
+                false => s.services_index(LOCAL, meta).max(s.nodes_index(LOCAL)),
+            },
+            value: |s: &Snapshot| {
+                let services = match filter.keeps_all() {
+                    true => s.services(LOCAL, meta).1,
+                    false => names_with_tags(s.instances(LOCAL, meta).iter().filter(|i| filter.matches(i))),
+                };
+                services.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect()
+            },
+            tells_all: true,
         };
-        self.shared.read(&request.options, topics, query).await
+        self.shared.read_parts(&request.options, topics, parts).await
     }
+}
+
+/// The names of these instances' services, each with all their tags.
+fn names_with_tags<'a>(instances: impl Iterator<Item = &'a ServiceNode>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for ServiceNode { service, .. } in instances {
+        services.entry(service.service.clone()).or_default().extend(service.tags.iter().cloned());
+    }
+    services
 }
 
 impl Handle<CatalogServiceNodes> for Server {
@@ -189,14 +228,45 @@ impl Handle<CatalogServiceNodes> for Server {
         if request.service.is_empty() {
             return Err(RpcError::other("Must provide service name"));
         }
-        let config = &self.shared.config;
-        let query = |s: &state::Snapshot| {
-            let (index, mut nodes) = s.service_nodes(LOCAL, &request.service);
-            nodes.retain(|n| has_tags(&n.service, &request.tags) && has_meta(&n.node, &request.node_meta));
-            sort::by_distance(config, s, &request.source, &mut nodes, |n| &n.node.node);
-            (index, nodes)
+        // Ingress gateways are looked up with their health alone.
+        let selection = if request.connect { Selection::Mesh } else { Selection::Named };
+        let (config, store) = (&self.shared.config, &self.shared.store);
+        let (peer, service) = (request.peer_name.as_str(), request.service.as_str());
+        selection.count(Family::Catalog, &store.snapshot(), &request);
+        let parts = Parts {
+            index: |s: &Snapshot| match request.connect {
+                true => s.connect_service_nodes_index(peer, service),
+                false => s.service_nodes_index(peer, service),
+            },
+            value: |s: &Snapshot| {
+                let (_, mut nodes) = match request.connect {
+                    true => s.connect_service_nodes(peer, service),
+                    false => s.service_nodes(peer, service),
+                };
+                nodes.retain(|n| selection.keeps(&request, &n.node, &n.service));
+                sort::by_distance(config, s, &request.source, &mut nodes, |n| &n.node.node);
+                nodes
+            },
+            tells_all: request.source.node.is_empty(),
         };
-        self.shared.read(&request.options, || vec![Topic::service(LOCAL, &request.service)], query).await
+        self.shared.read_parts(&request.options, || selection.topics(&store.snapshot(), &request), parts).await
+    }
+}
+
+impl Handle<CatalogGatewayServices> for Server {
+    async fn handle(&self, request: ServiceRequest) -> Result<Indexed<Vec<Arc<GatewayService>>>, RpcError> {
+        let gateway = &request.service;
+        let query = |s: &Snapshot| s.gateway_services(gateway);
+        self.shared.read(&request.options, || vec![Topic::service(LOCAL, gateway)], query).await
+    }
+}
+
+impl Handle<CatalogVirtualIpForService> for Server {
+    async fn handle(&self, request: ServiceRequest) -> Result<String, RpcError> {
+        self.shared.check_datacenter(&request.options.datacenter)?;
+        self.shared.check_consistency(request.options.consistency).await?;
+        let (_, address) = self.shared.store.snapshot().virtual_ip(&request.peer_name, &request.service);
+        Ok(address.map(|address| address.to_string()).unwrap_or_default())
     }
 }
 
@@ -213,14 +283,4 @@ impl Handle<CatalogNodeServices> for Server {
         };
         self.shared.read(&request.options, topics, |s| s.node_services(LOCAL, node)).await
     }
-}
-
-/// True for an instance with all of `wanted` among its tags, compared without case.
-pub(super) fn has_tags(service: &NodeService, wanted: &[String]) -> bool {
-    wanted.iter().all(|tag| service.tags.iter().any(|t| t.to_lowercase() == tag.to_lowercase()))
-}
-
-/// True for a node that has all of `wanted` in its metadata.
-pub(super) fn has_meta(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
-    wanted.iter().all(|(key, value)| node.meta.get(key) == Some(value))
 }

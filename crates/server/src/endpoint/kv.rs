@@ -1,8 +1,9 @@
 //! Keys and values.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use state::{Outcome, Topic};
+use telemetry::metrics::{self, Sample};
 use types::method::{Indexed, KeyListRequest, KeyRequest, KvApply, KvGet, KvList, KvListKeys};
 use types::{DirEntry, Key, KvOp, KvRequest, MessageType, RpcError};
 
@@ -11,9 +12,12 @@ use crate::write::checked;
 
 const APPLY_FAILED: &str = "raft apply failed: ";
 
+static APPLY: LazyLock<Sample> = LazyLock::new(|| metrics::sample("kvs.apply"));
+
 impl Handle<KvApply> for Server {
     async fn handle(&self, request: KvRequest) -> Result<bool, RpcError> {
         self.shared.check_datacenter(&request.datacenter)?;
+        let _timing = APPLY.timing();
         let op = KvOp::parse(&request.op);
         if request.dir_ent.key.is_empty() && op != Some(KvOp::DeleteTree) {
             return Err(RpcError::other("Must provide key"));

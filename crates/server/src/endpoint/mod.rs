@@ -7,6 +7,8 @@ mod event;
 mod health;
 mod kv;
 mod operator;
+mod prepared_query;
+mod selection;
 mod session;
 mod sort;
 mod status;

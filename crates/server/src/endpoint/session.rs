@@ -1,9 +1,10 @@
 //! Sessions.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use state::{Outcome, Topic};
+use telemetry::metrics::{self, Sample};
 use types::method::{
     DatacenterRequest, Indexed, NodeRequest, SessionApply, SessionGet, SessionList, SessionNodeSessions, SessionRenew,
     SessionSpecificRequest,
@@ -17,9 +18,13 @@ const APPLY_FAILED: &str = "apply failed: ";
 /// Longest session TTL.
 const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
 
+static APPLY: LazyLock<Sample> = LazyLock::new(|| metrics::sample("session.apply"));
+static RENEW: LazyLock<Sample> = LazyLock::new(|| metrics::sample("session.renew"));
+
 impl Handle<SessionApply> for Server {
     async fn handle(&self, mut request: SessionRequest) -> Result<String, RpcError> {
         self.shared.check_datacenter(&request.datacenter)?;
+        let _timing = APPLY.timing();
         match request.op {
             SessionOp::Create => self.prepare(&mut request.session)?,
             SessionOp::Destroy if request.session.id.is_empty() => return Err(RpcError::other("Must provide ID")),
@@ -94,6 +99,7 @@ impl Handle<SessionNodeSessions> for Server {
 impl Handle<SessionRenew> for Server {
     async fn handle(&self, request: SessionSpecificRequest) -> Result<Indexed<Option<Arc<Session>>>, RpcError> {
         self.shared.check_datacenter(&request.options.datacenter)?;
+        let _timing = RENEW.timing();
         self.shared.await_leader().await?;
         let (index, session) = self.shared.store.snapshot().session(&request.session_id);
         if let Some(session) = &session {

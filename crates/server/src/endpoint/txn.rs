@@ -1,6 +1,9 @@
 //! Transactions: vetted as a whole before anything reaches the log (`docs/spec/http-api.md` §7).
 
+use std::sync::LazyLock;
+
 use state::Outcome;
+use telemetry::metrics::{self, Sample};
 use types::method::{Indexed, TxnApply, TxnRead, TxnReadReply, TxnReadRequest};
 use types::txn::{TxnCheckOp, TxnKvOp, TxnNodeOp, TxnServiceOp};
 use types::{KvOp, MessageType, QueryMeta, RpcError, TxnError, TxnOp, TxnRequest, TxnResponse};
@@ -8,9 +11,13 @@ use types::{KvOp, MessageType, QueryMeta, RpcError, TxnError, TxnOp, TxnRequest,
 use super::catalog::{check_node_id, normalise_service};
 use crate::server::{Handle, Server, Shared};
 
+static APPLY: LazyLock<Sample> = LazyLock::new(|| metrics::sample("txn.apply"));
+static READ: LazyLock<Sample> = LazyLock::new(|| metrics::sample("txn.read"));
+
 impl Handle<TxnApply> for Server {
     async fn handle(&self, mut request: TxnRequest) -> Result<TxnResponse, RpcError> {
         self.shared.check_datacenter(&request.datacenter)?;
+        let _timing = APPLY.timing();
         self.shared.await_leader().await?;
         let errors = self.vet(&mut request);
         if !errors.is_empty() {
@@ -29,6 +36,7 @@ impl Handle<TxnApply> for Server {
 impl Handle<TxnRead> for Server {
     async fn handle(&self, request: TxnReadRequest) -> Result<TxnReadReply, RpcError> {
         self.shared.check_datacenter(&request.options.datacenter)?;
+        let _timing = READ.timing();
         self.shared.check_consistency(request.options.consistency).await?;
         let mut txn = request.txn;
         let errors = self.vet(&mut txn);

@@ -18,9 +18,13 @@ const SERF_PROTOCOL: [(&str, &str); 3] =
 
 /// Registers this server, unless the catalog says the same already.
 pub(super) async fn register_self(shared: &Shared) -> Result<(), RpcError> {
-    let wanted = registration(&shared.config, shared.node_meta.lock().clone());
-    if is_registered(&shared.store.snapshot(), &wanted) {
-        return Ok(());
+    let mut wanted = registration(&shared.config);
+    {
+        let snapshot = shared.store.snapshot();
+        if is_registered(&snapshot, &wanted) {
+            return Ok(());
+        }
+        wanted.skip_node_update = is_node_there(&snapshot, &wanted);
     }
     let member = shared.config.node_name.as_str();
     tracing::info!(target: "agent.server", member, "member joined, marking health alive");
@@ -30,7 +34,8 @@ pub(super) async fn register_self(shared: &Shared) -> Result<(), RpcError> {
     }
 }
 
-fn registration(config: &ServerConfig, node_meta: BTreeMap<String, String>) -> RegisterRequest {
+/// What the leader writes of itself. Tagged addresses and metadata of the node are its agent's to write.
+fn registration(config: &ServerConfig) -> RegisterRequest {
     let check = HealthCheck {
         node: config.node_name.clone(),
         check_id: SERF_HEALTH.to_owned(),
@@ -44,8 +49,6 @@ fn registration(config: &ServerConfig, node_meta: BTreeMap<String, String>) -> R
         id: config.node_id.to_string(),
         node: config.node_name.clone(),
         address: config.addresses.advertise.to_string(),
-        tagged_addresses: config.addresses.tagged.clone(),
-        node_meta,
         service: Some(own_service(config)),
         checks: vec![check],
         ..RegisterRequest::default()
@@ -81,11 +84,7 @@ fn own_service(config: &ServerConfig) -> NodeService {
 
 fn is_registered(snapshot: &Snapshot, wanted: &RegisterRequest) -> bool {
     let Some(found) = snapshot.node_services(LOCAL, &wanted.node).1 else { return false };
-    let node = &found.node;
-    let same_node = node.id == wanted.id
-        && node.address == wanted.address
-        && node.tagged_addresses == wanted.tagged_addresses
-        && node.meta == wanted.node_meta;
+    let same_node = is_node_there(snapshot, wanted);
     let wanted_meta = wanted.service.as_ref().map(|s| &s.meta);
     let same_service = found.services.iter().any(|s| s.id == CONSUL_SERVICE && Some(&s.meta) == wanted_meta);
     let passing = snapshot
@@ -94,4 +93,9 @@ fn is_registered(snapshot: &Snapshot, wanted: &RegisterRequest) -> bool {
         .iter()
         .any(|c| c.check_id == SERF_HEALTH && c.status == CheckStatus::Passing.as_str());
     same_node && same_service && passing
+}
+
+fn is_node_there(snapshot: &Snapshot, wanted: &RegisterRequest) -> bool {
+    let found = snapshot.node(LOCAL, &wanted.node).1;
+    found.is_some_and(|node| node.id == wanted.id && node.address == wanted.address)
 }

@@ -16,13 +16,11 @@ pub fn config() -> ServerConfig {
         datacenter: "dc1".to_owned(),
         node_name: "one".to_owned(),
         node_id: "6fb2c1a0-40ad-4f6b-a50a-9a31a26b6e4e".parse().expect("a UUID"),
-        node_meta: Default::default(),
         addresses: Addresses {
             advertise: [127, 0, 0, 1].into(),
             server_port: 8300,
             grpc_port: None,
             grpc_tls_port: None,
-            tagged: Default::default(),
         },
         storage: Storage::Memory,
         bootstrap: true,

@@ -233,11 +233,12 @@ impl Snapshot {
     ) -> (u64, Vec<Arc<HealthCheck>>) {
         let prefix = key::row(&[peer_part(peer), service]);
         let checks = self.on_nodes_with(under(&self.root.checks.by_service, &prefix), meta);
-        if meta.is_empty() {
-            return (self.checks_index(peer), checks);
-        }
-        let exists = self.root.services.has_name(peer, service);
-        (self.service_index(peer, service, exists, true), checks)
+        (self.service_checks_index(peer, service, meta), checks)
+    }
+
+    /// Index of [`Self::service_checks`].
+    pub fn service_checks_index(&self, peer: &str, service: &str, meta: &BTreeMap<String, String>) -> u64 {
+        if meta.is_empty() { self.checks_index(peer) } else { self.check_service_nodes_index(peer, service) }
     }
 
     /// The checks in a status, compared case-insensitively, or all for [`ANY_STATE`], on nodes with this metadata.
@@ -268,7 +269,8 @@ impl Snapshot {
         wanted.cloned().collect()
     }
 
-    fn checks_index(&self, peer: &str) -> u64 {
+    /// Index of reads of checks: of all of them.
+    pub fn checks_index(&self, peer: &str) -> u64 {
         self.root.indexes.get(&index::of_peer(peer, CHECKS))
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod autopilot;
 pub(crate) mod catalog;
 pub(crate) mod check;
+pub(crate) mod connect;
 pub(crate) mod connect_ca;
 pub(crate) mod coordinate;
 pub(crate) mod dump;

@@ -282,7 +282,12 @@ impl Snapshot {
     pub fn nodes(&self, peer: &str, meta: &BTreeMap<String, String>) -> (u64, Vec<Arc<Node>>) {
         let nodes = self.root.nodes.of_peer(peer);
         let matching = nodes.into_iter().filter(|node| has_meta(&node.meta, meta)).cloned();
-        (self.root.indexes.get(&index::of_peer(peer, NODES)), matching.collect())
+        (self.nodes_index(peer), matching.collect())
+    }
+
+    /// Index of [`Self::nodes`].
+    pub fn nodes_index(&self, peer: &str) -> u64 {
+        self.root.indexes.get(&index::of_peer(peer, NODES))
     }
 
     /// Reply index of a read about one node that was looked up by name or ID prefix; 0 if the request cannot name one.

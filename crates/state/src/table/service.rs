@@ -49,6 +49,11 @@ impl ServiceTable {
         under(&self.rows, &prefix).map(|(_, instance)| Arc::clone(&instance.service)).collect()
     }
 
+    /// Every instance, by node and ID.
+    fn all(&self, peer: &str) -> Vec<&Instance> {
+        under(&self.rows, &key::row(&[peer_part(peer)])).map(|(_, instance)| instance).collect()
+    }
+
     pub(crate) fn ids_on_node(&self, peer: &str, node: &str) -> Vec<String> {
         self.on_node(peer, node).iter().map(|service| service.id.clone()).collect()
     }
@@ -63,7 +68,22 @@ impl ServiceTable {
 
     /// Whether any instance serves this service in the mesh.
     pub(crate) fn has_connect(&self, peer: &str, name: &str) -> bool {
-        under(&self.by_connect, &key::row(&[peer_part(peer), name])).next().is_some()
+        self.has_serving(&key::row(&[peer_part(peer), name]))
+    }
+
+    /// The same for a row key of a peer and a name.
+    pub(crate) fn has_serving(&self, row: &[u8]) -> bool {
+        under(&self.by_connect, row).next().is_some()
+    }
+
+    /// The instances of a service, by node and ID.
+    pub(crate) fn named(&self, peer: &str, name: &str) -> Vec<&Instance> {
+        under(&self.by_name, &key::row(&[peer_part(peer), name])).map(|(_, instance)| instance).collect()
+    }
+
+    /// The proxies and native instances of a service, by node and ID.
+    pub(crate) fn serving(&self, peer: &str, name: &str) -> Vec<&Instance> {
+        under(&self.by_connect, &key::row(&[peer_part(peer), name])).map(|(_, instance)| instance).collect()
     }
 
     /// The instances of a kind, by service name.
@@ -161,6 +181,7 @@ impl Tx<'_> {
         let new_name = !self.root.services.has_name(peer, &service.service);
         self.note_kind_names(&service, at);
         let before = self.root.services.insert(node, Arc::clone(&service));
+        self.note_serving(before.as_deref(), Some(&service), at);
         self.count_service(&service, 1);
         if let Some(before) = &before {
             self.note_kind_names(before, at);
@@ -210,6 +231,7 @@ impl Tx<'_> {
         self.raise(CHECKS, self.index);
         self.raise(&index::of_peer(peer, CHECKS), self.index);
         self.root.services.remove(node, &service);
+        self.note_serving(Some(&service), None, self.index);
         self.note_kind_names(&service, self.index);
         self.count_service(&service, -1);
         self.bump_service_tables(&service, self.index);
@@ -354,30 +376,40 @@ impl Snapshot {
                 None => drop(services.insert(service.service.clone(), service.tags.iter().cloned().collect())),
             }
         }
+        (self.services_index(peer, meta), services)
+    }
+
+    /// Index of [`Self::services`], and of what else is made of all instances' names and tags.
+    pub fn services_index(&self, peer: &str, meta: &BTreeMap<String, String>) -> u64 {
         let index = self.root.indexes.get(&index::of_peer(peer, SERVICES));
-        if meta.is_empty() {
-            return (index, services);
-        }
-        (index.max(self.root.indexes.get(&index::of_peer(peer, NODES))), services)
+        if meta.is_empty() { index } else { index.max(self.nodes_index(peer)) }
+    }
+
+    /// Every instance that is on a node with this metadata, with its node, by node and ID.
+    pub fn instances(&self, peer: &str, meta: &BTreeMap<String, String>) -> Vec<ServiceNode> {
+        let mut instances = self.join(self.root.services.all(peer));
+        instances.retain(|instance| has_meta(&instance.node.meta, meta));
+        instances
     }
 
     /// The instances of a service with their nodes, by node and ID.
     pub fn service_nodes(&self, peer: &str, service: &str) -> (u64, Vec<ServiceNode>) {
-        let prefix = key::row(&[peer_part(peer), service]);
-        let instances = self.join(under(&self.root.services.by_name, &prefix));
-        (self.service_index(peer, service, !instances.is_empty(), false), instances)
+        (self.service_nodes_index(peer, service), self.join(self.root.services.named(peer, service)))
     }
 
-    /// The instances that serve a service in the mesh, its proxies and native instances, with their nodes.
-    pub fn connect_service_nodes(&self, peer: &str, service: &str) -> (u64, Vec<ServiceNode>) {
-        let prefix = key::row(&[peer_part(peer), service]);
-        let instances = self.join(under(&self.root.services.by_connect, &prefix));
-        (self.connect_index(peer, service, instances.iter().map(|i| &i.service), false), instances)
+    /// Index of [`Self::service_nodes`].
+    pub fn service_nodes_index(&self, peer: &str, service: &str) -> u64 {
+        self.service_index(peer, service, self.has_service_nodes(peer, service), false)
+    }
+
+    /// Whether a service has instances.
+    pub fn has_service_nodes(&self, peer: &str, service: &str) -> bool {
+        self.root.services.has_name(peer, service)
     }
 
     /// The instances whose own address, or else whose node's, is this one. Index 0: cannot be waited for.
     pub fn service_nodes_by_address(&self, peer: &str, address: &str) -> (u64, Vec<ServiceNode>) {
-        let mut instances = self.join(under(&self.root.services.rows, &key::row(&[peer_part(peer)])));
+        let mut instances = self.join(self.root.services.all(peer));
         instances.retain(|instance| match instance.service.address.as_str() {
             "" => instance.node.address == address,
             own => own == address,
@@ -387,23 +419,20 @@ impl Snapshot {
 
     /// The instances of a service with their nodes and the checks of both, by node and ID.
     pub fn check_service_nodes(&self, peer: &str, service: &str) -> (u64, Vec<CheckServiceNode>) {
-        let prefix = key::row(&[peer_part(peer), service]);
-        let instances = self.join(under(&self.root.services.by_name, &prefix));
-        (self.service_index(peer, service, !instances.is_empty(), true), self.with_checks(peer, instances))
+        let instances = self.join(self.root.services.named(peer, service));
+        (self.check_service_nodes_index(peer, service), self.with_checks(peer, instances))
     }
 
-    /// The instances that serve a service in the mesh with their nodes and the checks of both.
-    pub fn connect_check_service_nodes(&self, peer: &str, service: &str) -> (u64, Vec<CheckServiceNode>) {
-        let prefix = key::row(&[peer_part(peer), service]);
-        let instances = self.join(under(&self.root.services.by_connect, &prefix));
-        let index = self.connect_index(peer, service, instances.iter().map(|i| &i.service), true);
-        (index, self.with_checks(peer, instances))
+    /// Index of [`Self::check_service_nodes`].
+    pub fn check_service_nodes_index(&self, peer: &str, service: &str) -> u64 {
+        self.service_index(peer, service, self.has_service_nodes(peer, service), true)
     }
 
     /// The instances of a kind with their nodes and the checks of both, by service name. Index: the kind's.
     pub fn check_service_nodes_of_kind(&self, peer: &str, kind: &str) -> (u64, Vec<CheckServiceNode>) {
         let prefix = key::row(&[peer_part(peer), kind]);
-        let instances = self.join(under(&self.root.services.by_kind, &prefix));
+        let instances = under(&self.root.services.by_kind, &prefix).map(|(_, instance)| instance).collect();
+        let instances = self.join(instances);
         let index = self.root.indexes.get(&index::of_peer(peer, &index::of_kind(kind)));
         (index, self.with_checks(peer, instances))
     }
@@ -422,19 +451,18 @@ impl Snapshot {
     }
 
     pub(crate) fn all_check_service_nodes(&self, peer: &str) -> Vec<CheckServiceNode> {
-        let instances = self.join(under(&self.root.services.rows, &key::row(&[peer_part(peer)])));
-        self.with_checks(peer, instances)
+        self.with_checks(peer, self.join(self.root.services.all(peer)))
     }
 
-    fn join<'a>(&self, instances: impl Iterator<Item = (&'a RowKey, &'a Instance)>) -> Vec<ServiceNode> {
-        let joined = instances.filter_map(|(_, instance)| {
+    pub(crate) fn join(&self, instances: Vec<&Instance>) -> Vec<ServiceNode> {
+        let joined = instances.into_iter().filter_map(|instance| {
             let node: &Arc<Node> = self.root.nodes.at(&instance.node)?;
             Some(ServiceNode { node: Arc::clone(node), service: Arc::clone(&instance.service) })
         });
         joined.collect()
     }
 
-    fn with_checks(&self, peer: &str, instances: Vec<ServiceNode>) -> Vec<CheckServiceNode> {
+    pub(crate) fn with_checks(&self, peer: &str, instances: Vec<ServiceNode>) -> Vec<CheckServiceNode> {
         let with = instances.into_iter().map(|ServiceNode { node, service }| {
             let mut checks = self.root.checks.of_instance(peer, &node.node, "");
             checks.extend(self.root.checks.of_instance(peer, &node.node, &service.id));
@@ -454,19 +482,5 @@ impl Snapshot {
         }
         let checks = if with_checks { indexes.get(&index::of_peer(peer, CHECKS)) } else { 0 };
         checks.max(indexes.max(&[&index::of_peer(peer, NODES), &index::of_peer(peer, SERVICES)]))
-    }
-
-    fn connect_index<'a>(
-        &self,
-        peer: &str,
-        service: &str,
-        found: impl Iterator<Item = &'a Arc<NodeService>>,
-        with_checks: bool,
-    ) -> u64 {
-        let names: BTreeSet<&str> = found.map(|s| s.service.as_str()).collect();
-        if names.is_empty() {
-            return self.service_index(peer, service, false, with_checks);
-        }
-        names.into_iter().map(|name| self.service_index(peer, name, true, with_checks)).max().unwrap_or(0)
     }
 }
