@@ -99,6 +99,7 @@ pub const EXISTING: &[Capability] = &[
     Capability::Services,
     Capability::Dns,
     Capability::Metrics,
+    Capability::WanTranslation,
     Capability::Enterprise,
 ];
 

@@ -101,7 +101,7 @@ impl Agent {
         self.local().shared.set_check_settings(settings);
     }
 
-    /// Replaces the node's metadata. The catalog follows with the next comparison or registration.
+    /// Replaces the node's metadata. The catalog follows at once.
     pub fn set_node_meta(&self, meta: BTreeMap<String, String>) {
         self.local().shared.change(|registry, _| registry.set_node_meta(meta));
     }

@@ -207,15 +207,20 @@ impl Registry {
             return changes;
         }
         let mut last = Item::Node;
+        // What these changes are about is busy for those that follow.
+        let mut busy = busy.clone();
         while changes.len() < room {
             let mut rest = self.dirty.range((Bound::Excluded(&last), Bound::Unbounded));
             let Some(item) = rest.find(|item| !busy.contains(*item)).cloned() else { break };
             let change = match &item {
                 Item::Node => None,
-                Item::Service(id) => self.service_change(id, busy),
-                Item::Check(id) => self.check_change(id, busy),
+                Item::Service(id) => self.service_change(id, &busy),
+                Item::Check(id) => self.check_change(id, &busy),
             };
-            changes.extend(change);
+            if let Some(change) = change {
+                busy.extend(change.items());
+                changes.push(change);
+            }
             last = item;
         }
         changes

@@ -211,6 +211,7 @@ impl Registry {
             self.node_progress.version = self.tick();
             self.node_progress.touched = self.node_progress.version;
             self.node_progress.in_sync = false;
+            self.dirty.insert(Item::Node);
         }
     }
 

@@ -37,7 +37,6 @@ fn settings_that_ask_for_absent_capabilities_are_named() {
     let table = [
         ("acl { enabled = true }", "acl.enabled"),
         ("acl { tokens { agent = \"x\" } }", "acl.tokens.agent"),
-        ("service { name = \"a\" }", "services"),
         ("retry_join = [\"a\"]", "retry_join"),
         ("encrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\"", "encrypt"),
         ("bootstrap_expect = 3", "bootstrap_expect"),
@@ -45,8 +44,6 @@ fn settings_that_ask_for_absent_capabilities_are_named() {
         ("tls { internal_rpc { verify_incoming = true } }", "tls.internal_rpc.verify_incoming"),
         ("tls { defaults { verify_outgoing = true } }", "tls.defaults.verify_outgoing"),
         ("telemetry { statsd_address = \"127.0.0.1:8125\" }", "telemetry.statsd_address"),
-        ("recursors = [\"1.1.1.1\"]", "recursors"),
-        ("dns_config { only_passing = true }", "dns_config.only_passing"),
         ("ui_config { enabled = true }", "ui_config.enabled"),
         ("primary_datacenter = \"other\"", "primary_datacenter"),
         ("connect { enable_mesh_gateway_wan_federation = true }", "connect.enable_mesh_gateway_wan_federation"),
@@ -57,7 +54,6 @@ fn settings_that_ask_for_absent_capabilities_are_named() {
         ("enable_syslog = true", "enable_syslog"),
         ("serf_lan = \"127.0.0.1\"", "serf_lan"),
         ("auto_reload_config = true", "auto_reload_config"),
-        ("translate_wan_addrs = true", "translate_wan_addrs"),
         ("gossip_lan { probe_interval = \"2s\" }", "gossip_lan.probe_interval"),
         ("audit { enabled = true }", "audit"),
         ("xds { update_max_per_second = 1 }", "xds.update_max_per_second"),
@@ -98,10 +94,10 @@ fn settings_of_existing_capabilities_are_available() {
 
 #[test]
 fn settings_that_change_nothing_are_only_warned_about() {
-    let fragment = "ports { grpc = 1 } addresses { dns = \"127.0.0.1\" } peering { enabled = true } ui_config { enabled = false } retry_join = []";
+    let fragment = "ports { grpc = 1 } addresses { grpc = \"127.0.0.1\" } peering { enabled = true } ui_config { enabled = false } retry_join = []";
     let config = server(&[&format!("-hcl={fragment}")]);
     assert_eq!(keys(&unavailable(&config)), [""; 0]);
-    let expected = ["addresses.dns", "peering.enabled", "ports.grpc", "retry_join", "ui_config.enabled"];
+    let expected = ["addresses.grpc", "peering.enabled", "ports.grpc", "retry_join", "ui_config.enabled"];
     assert_eq!(keys(&idle(&config)), expected);
 }
 

@@ -131,8 +131,7 @@ pub(super) fn dns(config: &RuntimeConfig) -> dns::Settings {
         },
         use_cache: dns.use_cache,
         cache_max_age: dns.cache_max_age,
-        // Between datacenters only; refused until there can be others.
-        translate_wan_addrs: false,
+        translate_wan_addrs: config.translate_wan_addrs,
         token: String::new(),
     }
 }
@@ -239,6 +238,7 @@ pub(super) fn http(config: &RuntimeConfig) -> http_api::Settings {
         default_query_time: config.query.default_time,
         max_query_time: config.query.max_time,
         discovery_max_stale: config.query.discovery_max_stale,
+        translate_wan_addrs: config.translate_wan_addrs,
         default_acl_policy: config.acl.default_policy.clone(),
         use_cache: config.http.use_cache,
         use_streaming_backend: config.server.use_streaming_backend,

@@ -7,8 +7,10 @@ mod process;
 mod server;
 
 use std::future::Future;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::Command;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use api::{Client, Config};
@@ -31,13 +33,22 @@ pub struct Ports {
     pub grpc_tls: u16,
 }
 
+/// Ports below those that the system gives to connections, so that none of these takes one between choosing and binding.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
+/// Test programs that run one after the other start at different places, and so do those that run at once.
+static NEXT_PORT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id().wrapping_mul(997)));
+
 impl Ports {
     /// Ports that were free a moment ago.
     pub fn free() -> Ports {
-        let listeners: Vec<TcpListener> =
-            (0..6).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")).collect();
-        let port = |n: usize| listeners[n].local_addr().expect("bound").port();
-        Ports { http: port(0), dns: port(1), server: port(2), serf_lan: port(3), serf_wan: port(4), grpc_tls: port(5) }
+        let port = || {
+            (0..PORTS.len())
+                .map(|_| NEXT_PORT.fetch_add(1, Ordering::Relaxed))
+                .map(|n| (PORTS.start + n % (PORTS.end - PORTS.start)) as u16)
+                .find(|&port| is_free(port))
+                .expect("a free port")
+        };
+        Ports { http: port(), dns: port(), server: port(), serf_lan: port(), serf_wan: port(), grpc_tls: port() }
     }
 
     pub fn hcl(&self) -> String {
@@ -55,6 +66,11 @@ impl Ports {
     pub fn client(&self) -> Client {
         Client::new(Config::default().address(self.http_address())).expect("a plain HTTP client")
     }
+}
+
+fn is_free(port: u16) -> bool {
+    let address = (Ipv4Addr::LOCALHOST, port);
+    TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }
 
 /// The binary under test, with the environment's CONSUL_ settings removed.
