@@ -279,3 +279,22 @@ fn sessions_are_found_by_node_whatever_the_case() {
     let (_, found) = log.store.snapshot().node_sessions("n1");
     assert_eq!(found.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), [one]);
 }
+
+#[test]
+fn a_reader_of_nothing_waits_for_what_shares_most_with_its_prefix() {
+    let mut log = Log::new();
+    for key in ["config/shop/greeting", "config/shop/size", "other"] {
+        log.set(key, "x");
+    }
+    let cases = [
+        ("config/application/", "config/"),
+        ("config/shop/", "config/shop/"),
+        ("config/shop/greetings", "config/shop/greeting"),
+        ("zebra", ""),
+        ("o", "o"),
+    ];
+    for (prefix, waits_for) in cases {
+        let topic = log.store.snapshot().kv_list_topic(prefix.as_bytes());
+        assert_eq!(topic, state::Topic::key_prefix(waits_for.as_bytes()), "{prefix}");
+    }
+}

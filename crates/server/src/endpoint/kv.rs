@@ -46,7 +46,8 @@ impl Handle<KvGet> for Server {
 impl Handle<KvList> for Server {
     async fn handle(&self, request: KeyRequest) -> Result<Indexed<Vec<Arc<DirEntry>>>, RpcError> {
         let prefix = request.key.as_bytes();
-        self.shared.read(&request.options, || vec![Topic::key_prefix(prefix)], |s| s.kv_list(prefix)).await
+        let topics = || vec![self.shared.store.snapshot().kv_list_topic(prefix)];
+        self.shared.read(&request.options, topics, |s| s.kv_list(prefix)).await
     }
 }
 
@@ -54,6 +55,7 @@ impl Handle<KvListKeys> for Server {
     async fn handle(&self, request: KeyListRequest) -> Result<Indexed<Vec<Key>>, RpcError> {
         let prefix = request.prefix.as_bytes();
         let separator = request.separator.as_slice();
-        self.shared.read(&request.options, || vec![Topic::key_prefix(prefix)], |s| s.kv_keys(prefix, separator)).await
+        let topics = || vec![self.shared.store.snapshot().kv_list_topic(prefix)];
+        self.shared.read(&request.options, topics, |s| s.kv_keys(prefix, separator)).await
     }
 }

@@ -1,6 +1,7 @@
 //! Keys, values and tombstones (`docs/spec/rpc-and-state.md` §7.2).
 
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ impl KvTable {
 
     pub(crate) fn under<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a Arc<DirEntry>> + 'a {
         under(&self.entries, prefix).map(|(_, entry)| entry)
+    }
+
+    /// What `prefix` shares with the key that shares most with it.
+    fn shared<'p>(&self, prefix: &'p [u8]) -> &'p [u8] {
+        let before = self.entries.range::<_, [u8]>((Bound::Unbounded, Bound::Excluded(prefix))).next_back();
+        let after = self.entries.range::<_, [u8]>((Bound::Included(prefix), Bound::Unbounded)).next();
+        let shares = |(key, _): (&Key, _)| prefix.iter().zip(key.as_bytes()).take_while(|(a, b)| a == b).count();
+        let longest = before.map(shares).max(after.map(shares)).unwrap_or(0);
+        prefix.get(..longest).unwrap_or_default()
     }
 
     pub(crate) fn tombstones(&self) -> impl Iterator<Item = (&Key, u64)> {
@@ -266,6 +276,15 @@ impl Snapshot {
         let entries: Vec<_> = self.root.kv.under(prefix).map(Arc::clone).collect();
         let highest = entries.iter().map(|entry| entry.modify_index).max().unwrap_or(0);
         (self.kv_prefix_index(prefix, highest), entries)
+    }
+
+    /// What a reader of the entries under `prefix` waits for. Where there is nothing, and never was, the index is the
+    /// whole store's, which moves with other keys: as in the reference, those under the longest prefix that it shares
+    /// with any key wake the reader. Clients that wait for several prefixes in turn rely on it.
+    pub fn kv_list_topic(&self, prefix: &[u8]) -> Topic {
+        let is_there =
+            self.root.kv.under(prefix).next().is_some() || under(&self.root.kv.tombstones, prefix).next().is_some();
+        Topic::key_prefix(if is_there { prefix } else { self.root.kv.shared(prefix) })
     }
 
     /// The keys that start with `prefix`, in order, each cut after the first `separator` behind the prefix and listed
