@@ -4,6 +4,7 @@
 //! `sync` drives them. `operations` is what doors ask for, `load` what files and earlier runs bring.
 
 mod alias;
+mod content_hash;
 mod convert;
 mod deadlines;
 mod error;
@@ -32,7 +33,6 @@ use std::time::Duration;
 
 use config::{CheckDefinition, ServiceDefinition};
 use parking_lot::{Mutex, RwLock};
-use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +51,6 @@ pub(crate) use ttl::expire;
 const STRIPES: usize = 64;
 /// Registrations that may wait for the task that writes to the catalog.
 const TICKETS_MAX: usize = 1024;
-/// Bytes of a service's digest that tell one content from another.
-const HASH_BYTES: usize = 8;
 
 /// Where a definition came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,11 +155,11 @@ impl Local {
         checks
     }
 
-    /// A service with a digest of what is shown of it: lower-case hexadecimal that changes if and only if that does.
+    /// A service with the hash of what is shown of it: lower-case hexadecimal, the same as the reference's for the same
+    /// service (`docs/spec/http-api.md` §3.4).
     pub fn service_hash(&self, id: &str) -> Option<(Arc<NodeService>, String)> {
         let service = self.service(id)?;
-        let digest = Sha256::digest(serde_json::to_vec(&*service).unwrap_or_default());
-        let hash = digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let hash = content_hash::content_hash(&service);
         Some((service, hash))
     }
 

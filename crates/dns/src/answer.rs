@@ -19,6 +19,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) kind: Kind,
     /// The domain at the end of the name, as typed, with its dot.
     pub(crate) domain: &'a str,
+    /// Answers that can be sent at most, and one more to tell that there are more.
+    pub(crate) most: usize,
 }
 
 /// Where instances come from.
@@ -89,8 +91,8 @@ pub(crate) fn addresses(
 ) -> Composed {
     let translation = translation(settings);
     let limit = match usize::try_from(settings.a_record_limit) {
-        Ok(limit) if limit > 0 => limit,
-        _ => usize::MAX,
+        Ok(limit) if limit > 0 => limit.min(asked.most),
+        _ => asked.most,
     };
     let mut composed = Composed::default();
     let mut seen = Seen::default();

@@ -9,7 +9,7 @@ use crate::testing::{db, instance, node, settings, show, tagged};
 
 fn compose(settings: &Settings, kind: Kind, instances: &[CheckServiceNode]) -> Composed {
     let name = Name::new("db.service.consul.");
-    let asked = Asked { name: &name, kind, domain: "consul." };
+    let asked = Asked { name: &name, kind, domain: "consul.", most: usize::MAX };
     let origin = Origin { datacenter: "dc1", peer: "" };
     let instances: Vec<_> = instances.iter().collect();
     addresses(settings, asked, origin, 7, &instances)

@@ -7,12 +7,15 @@ use arc_swap::ArcSwap;
 use telemetry::metrics::{self, Counter, Sample};
 
 use crate::settings::Live;
+use crate::views::Views;
 
 /// The door's share in the agent.
 pub(crate) struct Context {
     pub(crate) agent: Arc<Agent>,
     /// The settings of new requests; a request keeps those it started with.
     pub(crate) live: ArcSwap<Live>,
+    /// Instances of services read last.
+    pub(crate) views: Views,
     pub(crate) metrics: Metrics,
 }
 

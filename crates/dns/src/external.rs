@@ -27,7 +27,8 @@ pub(crate) fn resolve<'a>(ask: &'a Ask<'_>, name: &'a Name) -> Pin<Box<dyn Futur
                 "Infinite recursion detected for name, won't perform any CNAME resolution.");
             return Vec::new();
         };
-        let inner = Ask { name, kind: Kind::ANY, domain_bytes, edns: false, level, source_ip: None, ..*ask };
+        let inner =
+            Ask { name, kind: Kind::ANY, domain_bytes, edns: false, most: usize::MAX, level, source_ip: None, ..*ask };
         lookup::catalog(&inner).await.answer
     })
 }

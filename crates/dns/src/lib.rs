@@ -28,6 +28,7 @@ mod testing;
 mod trim;
 mod ttl;
 mod txt;
+mod views;
 
 use std::net::SocketAddr;
 

@@ -178,6 +178,7 @@ impl Asked<'_> {
             kind: question.kind,
             domain_bytes,
             edns: self.request.edns.is_some(),
+            most: self.limits().most(),
             level: LEVELS,
             source_ip: Some(subnet.unwrap_or(self.client.ip()).to_canonical()),
         }
@@ -218,12 +219,7 @@ impl Asked<'_> {
 
     fn trim_and_write(&self, reply: &mut Reply, out: &mut Vec<u8>) -> Result<(), Unencodable> {
         let settings = &self.live.settings;
-        let limits = Limits {
-            transport: self.transport,
-            udp_size: self.request.edns.map(|edns| edns.udp_size),
-            udp_answer_limit: settings.udp_answer_limit,
-            compress: !settings.disable_compression,
-        };
+        let limits = self.limits();
         let cut = trim::trim(reply, &limits)?;
         if cut.truncated && settings.enable_truncate {
             reply.flags |= flag::TC;
@@ -233,6 +229,16 @@ impl Asked<'_> {
             self.log_truncated(reply, &cut, out.len());
         }
         Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        let settings = &self.live.settings;
+        Limits {
+            transport: self.transport,
+            udp_size: self.request.edns.map(|edns| edns.udp_size),
+            udp_answer_limit: settings.udp_answer_limit,
+            compress: !settings.disable_compression,
+        }
     }
 
     fn log_truncated(&self, reply: &Reply, cut: &Cut, kept_bytes: usize) {

@@ -62,6 +62,9 @@ pub(crate) fn records(
             target,
         };
         composed.answer.push(Record { owner: asked.name.clone(), ttl, data });
+        if composed.answer.len() == asked.most {
+            break;
+        }
     }
     composed
 }

@@ -15,7 +15,7 @@ fn compose(
     instances: &[CheckServiceNode],
 ) -> Composed {
     let name = Name::new(name);
-    let asked = Asked { name: &name, kind: Kind::SRV, domain };
+    let asked = Asked { name: &name, kind: Kind::SRV, domain, most: usize::MAX };
     let instances: Vec<_> = instances.iter().collect();
     records(settings, asked, Origin { datacenter, peer: "" }, 7, &instances)
 }
@@ -149,7 +149,7 @@ fn numbers_wrap_like_the_reference_s() {
 #[test]
 fn peers_have_names_of_their_own() {
     let name = Name::new("web-proxy.service.peer1.peer.consul.");
-    let asked = Asked { name: &name, kind: Kind::SRV, domain: "consul." };
+    let asked = Asked { name: &name, kind: Kind::SRV, domain: "consul.", most: usize::MAX };
     let origin = Origin { datacenter: "", peer: "peer1" };
     let (by_address, by_node) = (db("peernode1", "198.18.1.1", "199.0.0.1"), db("peernode1", "198.18.1.1", ""));
     let target = |instance: &CheckServiceNode| show(&records(&settings(), asked, origin, 0, &[instance]).additional);

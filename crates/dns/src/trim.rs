@@ -34,6 +34,23 @@ pub(crate) struct Limits {
     pub(crate) compress: bool,
 }
 
+impl Limits {
+    /// Whether the client takes no more than what plain UDP carries.
+    fn is_plain(&self) -> bool {
+        matches!(self.transport, Transport::Udp) && self.udp_size.is_none_or(|size| usize::from(size) <= UDP_BYTES)
+    }
+
+    /// Answers that are kept over plain UDP.
+    fn plain_answers(&self) -> usize {
+        usize::try_from(self.udp_answer_limit).unwrap_or(usize::MAX).min(UDP_ANSWERS_MAX)
+    }
+
+    /// Answers that are worth putting together: those that can be sent, and one more that tells of the others.
+    pub(crate) fn most(&self) -> usize {
+        if self.is_plain() { self.plain_answers() + 1 } else { usize::MAX }
+    }
+}
+
 /// Decides what of the reply is sent.
 pub(crate) fn trim(reply: &Reply, limits: &Limits) -> Result<Cut, Unencodable> {
     let cut = Cut::nothing(reply);
@@ -56,9 +73,9 @@ struct Trimmer<'a> {
 impl Trimmer<'_> {
     fn udp(mut self, mut cut: Cut, limits: &Limits) -> Result<Cut, Unencodable> {
         let max = limits.udp_size.map_or(0, usize::from).clamp(UDP_BYTES, UDP_MAX_BYTES);
-        let most = usize::try_from(limits.udp_answer_limit).unwrap_or(usize::MAX).min(UDP_ANSWERS_MAX);
+        let most = limits.plain_answers();
         let all = cut.answers;
-        if max == UDP_BYTES && all > most {
+        if limits.is_plain() && all > most {
             // Whoever unpacks the reply on its way and packs it whole must still stay within 512 bytes.
             self.compress = false;
             self.keep(&mut cut, most);

@@ -41,6 +41,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) domain_bytes: usize,
     /// Whether the request has an OPT record.
     pub(crate) edns: bool,
+    /// See [`Asked::most`].
+    pub(crate) most: usize,
     /// How many names may still be followed.
     pub(crate) level: u8,
     /// The client, or whom it asks for.
@@ -60,7 +62,7 @@ impl<'a> Ask<'a> {
     }
 
     fn asked(&self) -> Asked<'a> {
-        Asked { name: self.name, kind: self.kind, domain: self.domain() }
+        Asked { name: self.name, kind: self.kind, domain: self.domain(), most: self.most }
     }
 
     /// The owner of answers that spell the name in lower case; the domain stays as typed.

@@ -1,12 +1,16 @@
 //! Instances of services, plain, in the mesh, and behind ingress gateways (`docs/spec/dns.md` §5.2).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use types::method::{HealthServiceNodes, ServiceRequest};
-use types::{CheckServiceNode, Consistency, QueryOptions, RpcError};
+use types::{CheckServiceNode, Consistency, QueryOptions, RpcError, Want};
 
 use super::Ask;
 use crate::answer::{self, Answer, Composed, Origin};
 use crate::codec::Kind;
 use crate::name::Place;
+use crate::views::{Key, View};
 use crate::{external, health, srv};
 
 /// Which instances are wanted.
@@ -23,6 +27,17 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    fn key(&self, options: &QueryOptions) -> Key {
+        Key {
+            service: self.service.to_owned(),
+            tag: self.tag.map(str::to_owned),
+            connect: self.connect,
+            ingress: self.ingress,
+            datacenter: options.datacenter.clone(),
+            token: options.token.clone(),
+        }
+    }
+
     fn request(&self, options: QueryOptions) -> ServiceRequest {
         ServiceRequest {
             service: self.service.to_owned(),
@@ -56,18 +71,39 @@ pub(super) async fn read(
     ask: &Ask<'_>,
     wanted: Wanted<'_>,
     datacenter: &str,
-) -> Result<Vec<CheckServiceNode>, RpcError> {
+) -> Result<Arc<[CheckServiceNode]>, RpcError> {
     let settings = &ask.live.settings;
-    let agent = &ask.context.agent;
-    let request = |consistency| wanted.request(ask.options(datacenter, consistency));
-    let found = agent.call::<HealthServiceNodes>(request(ask.consistency())).await?;
+    let (instances, last_contact) = read_as(ask, wanted, ask.options(datacenter, ask.consistency())).await?;
     // What the reference would read from its cache has no age that counts.
     let age_counts = settings.allow_stale && !settings.use_cache && !settings.max_stale.is_zero();
-    if age_counts && found.meta.last_contact > settings.max_stale {
+    if age_counts && last_contact > settings.max_stale {
         tracing::warn!(target: "agent.dns", "Query results too stale, re-requesting");
-        return Ok(agent.call::<HealthServiceNodes>(request(Consistency::Default)).await?.value);
+        return Ok(read_as(ask, wanted, ask.options(datacenter, Consistency::Default)).await?.0);
     }
-    Ok(found.value)
+    Ok(instances)
+}
+
+/// The wanted instances, and the age of the answer. A list of the version that the server has now is not read again.
+async fn read_as(
+    ask: &Ask<'_>,
+    wanted: Wanted<'_>,
+    options: QueryOptions,
+) -> Result<(Arc<[CheckServiceNode]>, Duration), RpcError> {
+    let (agent, views) = (&ask.context.agent, &ask.context.views);
+    let key = wanted.key(&options);
+    if let Some(kept) = views.get(&key) {
+        let options = QueryOptions { want: Want::Version, ..options.clone() };
+        let current = agent.call::<HealthServiceNodes>(wanted.request(options)).await?;
+        if current.meta.version == Some(kept.version) {
+            return Ok((kept.instances.clone(), current.meta.last_contact));
+        }
+    }
+    let found = agent.call::<HealthServiceNodes>(wanted.request(options)).await?;
+    let instances: Arc<[CheckServiceNode]> = found.value.into();
+    if let Some(version) = found.meta.version {
+        views.keep(key, View { version, instances: instances.clone() });
+    }
+    Ok((instances, found.meta.last_contact))
 }
 
 /// Answers about instances in this order.

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::Error;
 use crate::context::{Context, Metrics};
 use crate::settings::{Live, Settings};
+use crate::views::Views;
 
 /// How long opening all listeners may take together.
 const START_TIMEOUT: Duration = Duration::from_secs(1);
@@ -60,7 +61,7 @@ pub async fn start(
     // Looking up recursors that are host names blocks.
     let live = tokio::task::spawn_blocking(|| Live::new(settings)).await.map_err(|_| Error::Stopping)??;
     let listeners = tokio::time::timeout(START_TIMEOUT, bind(&addresses)).await.map_err(|_| Error::Timeout)??;
-    let context = Arc::new(Context { agent, live: ArcSwap::from_pointee(live), metrics });
+    let context = Arc::new(Context { agent, live: ArcSwap::from_pointee(live), views: Views::default(), metrics });
     let server =
         DnsServer { context, addresses: Vec::new(), tasks: TaskTracker::new(), stopping: stopping.child_token() };
     server.serve(listeners)
