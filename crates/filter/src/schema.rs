@@ -56,8 +56,8 @@ impl Fields for NodeService {
         Field::new("SocketPath", Text(|service| &service.socket_path)),
         Field::new("Weights", Nested(&Through(weights))),
         Field::new("EnableTagOverride", Bool(|service| service.enable_tag_override)),
-        Field::new("Proxy", Nested(&Through(|service: &NodeService| &service.proxy))),
-        Field::new("Connect", Nested(&Through(|service: &NodeService| &service.connect))),
+        Field::new("Proxy", Nested(&Through(|service: &NodeService| &*service.proxy))),
+        Field::new("Connect", Nested(&Through(|service: &NodeService| &*service.connect))),
         Field::new("PeerName", Text(|service| &service.peer_name)),
     ];
 }
@@ -84,8 +84,8 @@ impl Fields for ServiceNode {
         Field::new("ServicePort", Int(|instance| instance.service.port)),
         Field::new("ServiceSocketPath", Text(|instance| &instance.service.socket_path)),
         Field::new("ServiceEnableTagOverride", Bool(|instance| instance.service.enable_tag_override)),
-        Field::new("ServiceProxy", Nested(&Through(|instance: &ServiceNode| &instance.service.proxy))),
-        Field::new("ServiceConnect", Nested(&Through(|instance: &ServiceNode| &instance.service.connect))),
+        Field::new("ServiceProxy", Nested(&Through(|instance: &ServiceNode| &*instance.service.proxy))),
+        Field::new("ServiceConnect", Nested(&Through(|instance: &ServiceNode| &*instance.service.connect))),
         Field::new("PeerName", Text(|instance| &instance.service.peer_name)),
     ];
 }

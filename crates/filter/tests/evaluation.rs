@@ -49,7 +49,7 @@ fn proxy() -> NodeService {
         service: "web-proxy".into(),
         socket_path: "/run/web.sock".into(),
         peer_name: "east".into(),
-        connect: ServiceConnect { native: true, peer_meta: None },
+        connect: ServiceConnect { native: true, peer_meta: None }.into(),
         proxy: ConnectProxyConfig {
             destination_service_name: "web".into(),
             local_service_port: 8080,
@@ -59,7 +59,8 @@ fn proxy() -> NodeService {
             expose: ExposeConfig { checks: true, paths: vec![path] },
             transparent_proxy: TransparentProxyConfig { outbound_listener_port: 15001, dialed_directly: true },
             ..ConnectProxyConfig::default()
-        },
+        }
+        .into(),
         ..NodeService::default()
     }
 }

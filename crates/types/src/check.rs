@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::duration::GoDuration;
 
+use crate::Rare;
+use crate::rare::shared_default;
 use crate::shape::{is_zero, null_if_empty};
+
+shared_default!(HealthCheckDefinition);
 
 /// The three statuses a check can have; the catalog stores others unchecked, as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +79,7 @@ pub struct HealthCheck {
     pub peer_name: String,
     /// How the check is run.
     #[serde(rename = "Definition")]
-    pub definition: HealthCheckDefinition,
+    pub definition: Rare<HealthCheckDefinition>,
     /// Index of creation.
     #[serde(rename = "CreateIndex")]
     pub create_index: u64,

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Rare;
+use crate::rare::shared_default;
 use crate::shape::{is_zero, null_if_empty};
+
+shared_default!(ConnectProxyConfig, ServiceConnect);
 
 /// A free-form value inside a proxy configuration.
 pub type ConfigMap = BTreeMap<String, serde_json::Value>;
@@ -48,10 +52,10 @@ pub struct NodeService {
     pub enable_tag_override: bool,
     /// Proxy configuration.
     #[serde(rename = "Proxy")]
-    pub proxy: ConnectProxyConfig,
+    pub proxy: Rare<ConnectProxyConfig>,
     /// Mesh settings.
     #[serde(rename = "Connect")]
-    pub connect: ServiceConnect,
+    pub connect: Rare<ServiceConnect>,
     /// Registered as the sidecar of a local definition.
     #[serde(rename = "LocallyRegisteredAsSidecar", skip_serializing_if = "is_zero")]
     pub locally_registered_as_sidecar: bool,

@@ -201,11 +201,12 @@ fn node_service(definition: ServiceDefinition, id: String) -> NodeService {
         socket_path: definition.socket_path,
         weights: Some(Weights { passing: definition.weights.passing, warning: definition.weights.warning }),
         enable_tag_override: definition.enable_tag_override,
-        proxy: definition.proxy.map(proxy_config).unwrap_or_default(),
+        proxy: definition.proxy.map(proxy_config).unwrap_or_default().into(),
         connect: ServiceConnect {
             native: definition.connect.is_some_and(|connect| connect.native),
             ..ServiceConnect::default()
-        },
+        }
+        .into(),
         ..NodeService::default()
     }
 }

@@ -147,8 +147,8 @@ impl From<ServiceBody> for NodeService {
             socket_path: body.socket_path,
             weights: body.weights.map(|weights| Weights { passing: weights.passing, warning: weights.warning }),
             enable_tag_override: body.enable_tag_override,
-            proxy: body.proxy.into(),
-            connect: ServiceConnect { native: body.connect.native, peer_meta: body.connect.peer_meta },
+            proxy: ConnectProxyConfig::from(body.proxy).into(),
+            connect: ServiceConnect { native: body.connect.native, peer_meta: body.connect.peer_meta }.into(),
             peer_name: body.peer_name,
             ..NodeService::default()
         }
@@ -336,7 +336,7 @@ impl From<CheckBody> for HealthCheck {
             timeout: body.timeout,
             exposed_port: body.exposed_port,
             peer_name: body.peer_name,
-            definition: body.definition,
+            definition: body.definition.into(),
             ..HealthCheck::default()
         }
     }

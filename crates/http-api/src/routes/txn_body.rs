@@ -253,7 +253,8 @@ impl From<ServiceOperation> for TxnServiceOp {
                 mesh_gateway: proxy.mesh_gateway,
                 transparent_proxy: proxy.transparent_proxy.unwrap_or_default(),
                 ..ConnectProxyConfig::default()
-            },
+            }
+            .into(),
             peer_name: body.peer_name,
             modify_index: body.modify_index,
             ..NodeService::default()
@@ -340,7 +341,7 @@ impl From<CheckOperation> for TxnCheckOp {
             service_tags: body.service_tags,
             exposed_port: body.exposed_port,
             peer_name: body.peer_name,
-            definition: body.definition.into(),
+            definition: HealthCheckDefinition::from(body.definition).into(),
             modify_index: body.modify_index,
             ..HealthCheck::default()
         };

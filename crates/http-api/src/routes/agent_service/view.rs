@@ -52,7 +52,7 @@ impl<'a> AgentService<'a> {
             weights: shown_weights(service.weights),
             enable_tag_override: service.enable_tag_override,
             content_hash: "",
-            proxy: KINDS_WITH_PROXY.contains(&service.kind.as_str()).then(|| ProxyView::from(&service.proxy)),
+            proxy: KINDS_WITH_PROXY.contains(&service.kind.as_str()).then(|| ProxyView::from(&*service.proxy)),
             connect: service.connect.native.then_some(NativeView { native: true }),
             datacenter,
         }
@@ -274,7 +274,7 @@ mod tests {
             transparent_proxy: TransparentProxyConfig { outbound_listener_port: 22, dialed_directly: false },
             ..ConnectProxyConfig::default()
         };
-        let service = NodeService { kind: "connect-proxy".into(), proxy, ..NodeService::default() };
+        let service = NodeService { kind: "connect-proxy".into(), proxy: proxy.into(), ..NodeService::default() };
         let expected = json!({
             "DestinationServiceName": "web",
             "TransparentProxy": {"OutboundListenerPort": 22},
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn a_native_service_says_so() {
         let connect = ServiceConnect { native: true, peer_meta: None };
-        let service = NodeService { connect, ..NodeService::default() };
+        let service = NodeService { connect: connect.into(), ..NodeService::default() };
         assert_eq!(shown(&service)["Connect"], json!({"Native": true}));
     }
 
