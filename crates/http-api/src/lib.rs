@@ -21,6 +21,7 @@ mod routes;
 mod server;
 mod settings;
 mod table;
+mod timings;
 
 pub use error::Error;
 pub use listener::{Listener, Socket, UnixSocket};
@@ -58,6 +59,12 @@ pub mod fuzzing {
     /// Decodes the body of a transaction.
     pub fn txn_body(body: &[u8]) {
         let _ = crate::routes::txn_body::decode(body, 1024);
+    }
+
+    /// Decodes a service definition and a check definition as an agent is sent them, and checks the service.
+    pub fn definitions(body: &[u8]) {
+        crate::routes::agent_service::read_definition(body);
+        crate::routes::agent_check::read_definition(body);
     }
 
     /// Decodes the body of a catalog registration.

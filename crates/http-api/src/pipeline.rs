@@ -27,6 +27,7 @@ use crate::params::{self, Enterprise, Query};
 use crate::reads::Reads;
 use crate::reply::{Answer, Body, Failure, PLAIN_TEXT, Reply};
 use crate::table::{Action, Operation, Route, Routes};
+use crate::timings::Timings;
 use crate::{Error, Settings, gzip, path};
 
 /// Logger of the door.
@@ -50,6 +51,7 @@ pub(crate) struct Door {
     acl_policy: HeaderValue,
     response_headers: Vec<(HeaderName, HeaderValue)>,
     routes: Routes,
+    timings: Timings,
 }
 
 impl Door {
@@ -70,7 +72,17 @@ impl Door {
             .map_err(|_| invalid(X_CONSUL_DEFAULT_ACL_POLICY.as_str()))?;
         let routes = Routes::new(&settings);
         let reads = Reads::default();
-        Ok(Door { agent, logs, settings, reads, stopping, acl_policy, response_headers, routes })
+        Ok(Door {
+            agent,
+            logs,
+            settings,
+            reads,
+            stopping,
+            acl_policy,
+            response_headers,
+            routes,
+            timings: Timings::new(),
+        })
     }
 
     /// Adds the configured headers. What a handler has set stays; the type of plain text, which nobody set, does not.
@@ -262,6 +274,7 @@ pub(crate) async fn answer(door: Arc<Door>, remote: Remote, request: http::Reque
             failure.into_reply()
         }
     };
+    door.timings.record(route.pattern, &call.method, started);
     log_finish(&call, remote, started);
     finish(&door, reply, accepts_gzip).await.into_response()
 }

@@ -1,14 +1,19 @@
 //! Writes: from a request to an entry of the log and its outcome.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use consensus::ProposeError;
 use serde::Serialize;
 use state::Outcome;
+use telemetry::metrics::{self, Counter, Sample};
 use tokio::time::Instant;
 use types::{MessageType, RpcError};
 
 use crate::server::Shared;
+
+static APPLY: LazyLock<Counter> = LazyLock::new(|| metrics::counter("raft.apply"));
+static COMMIT_TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("raft.commitTime"));
 
 /// Commands larger than this are worth a warning.
 const LARGE_COMMAND_BYTES: usize = 1024 * 1024;
@@ -52,6 +57,8 @@ impl Shared {
         if command.len() > LARGE_COMMAND_BYTES {
             tracing::warn!(target: "agent.server", size_in_bytes = command.len(), "Attempting to apply large raft entry");
         }
+        APPLY.one();
+        let _timing = COMMIT_TIME.timing();
         self.consensus.propose(command.into()).await.map_err(|error| match error {
             ProposeError::NotLeader { .. } => RpcError::NoLeader,
             ProposeError::Shutdown => RpcError::Shutdown,

@@ -67,6 +67,13 @@ pub(crate) async fn register(call: &mut Call) -> Answer {
     Ok(Reply::empty())
 }
 
+/// Reads a definition as [`register`] does, and drops it.
+pub(crate) fn read_definition(body: &[u8]) {
+    if let Ok(body) = decode::<CheckBody>(body) {
+        let _ = validate(&body.into_definition(String::new()));
+    }
+}
+
 fn validate(check: &CheckDefinition) -> Result<(), Failure> {
     if check.spec.name.is_empty() {
         return Err(Failure::bad_request("Missing check name"));

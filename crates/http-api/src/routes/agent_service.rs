@@ -39,6 +39,13 @@ pub(crate) async fn register(call: &mut Call) -> Answer {
     Ok(Reply::empty())
 }
 
+/// Reads a definition as [`register`] does, and drops it.
+pub(crate) fn read_definition(body: &[u8]) {
+    if let Ok(service) = definition::read(body, "") {
+        let _ = validate::check(&service);
+    }
+}
+
 /// Removes a service and its checks.
 pub(crate) async fn deregister(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Both)?;
