@@ -6,11 +6,10 @@ use std::{
     sync::Arc,
 };
 
+use outgoing::tls::AnyServer;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::{Error, Result, TlsConfig, cause};
@@ -56,7 +55,7 @@ impl Material {
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::TlsFile(cause::tls_text(&error)))?;
         let builder = if self.skip_verify {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer::new(provider)))
         } else {
             builder.with_root_certificates(self.roots.unwrap_or_else(system_roots))
         };
@@ -73,13 +72,11 @@ impl Material {
 }
 
 fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
+    let found = outgoing::tls::system_roots();
     for error in &found.errors {
         tracing::warn!("could not load a system CA certificate: {error}");
     }
-    roots.add_parsable_certificates(found.certs);
-    roots
+    found.store
 }
 
 fn load_ca_file(path: &Path) -> Result<RootCertStore> {
@@ -129,45 +126,6 @@ fn load_identity(cert: &Path, key: &Path) -> Result<(Vec<CertificateDer<'static>
     }
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|_| missing("key"))?;
     Ok((chain, key))
-}
-
-/// Accepts every certificate, still checking that the server holds its key.
-#[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["agent", "server"]),
     (2, &["consensus", "checks"]),
     (1, &["state", "pki", "filter", "snapshot", "telemetry", "config"]),
-    (0, &["types", "wire"]),
+    (0, &["types", "wire", "outgoing"]),
 ];
 
 /// Pairs that no floor forbids but the design does: the first must not use the second, directly or through others.

@@ -3,20 +3,9 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+pub(super) use outgoing::cause::{system_text, tls_text};
 
 use super::link::Ends;
-
-/// The system's message without the error number, lower-cased: `connection refused`.
-pub(super) fn system_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
 
 /// A failed read or write on an open connection.
 pub(super) fn io_text(error: &io::Error, ends: &Ends) -> String {
@@ -56,57 +45,5 @@ pub(super) fn http2_text(error: &h2::Error, ends: &Ends) -> String {
         // What came is no HTTP/2.
         None if error.is_library() => "unexpected EOF".to_owned(),
         None => error.to_string(),
-    }
-}
-
-/// A TLS failure.
-pub(super) fn tls_text(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "tls: first record does not look like a TLS handshake".to_owned()
-        }
-        rustls::Error::InvalidCertificate(problem) => {
-            format!("tls: failed to verify certificate: x509: {}", certificate_text(problem))
-        }
-        rustls::Error::AlertReceived(alert) => format!("remote error: tls: {}", alert_text(*alert)),
-        other => format!("tls: {other}"),
-    }
-}
-
-fn certificate_text(problem: &CertificateError) -> String {
-    match problem {
-        CertificateError::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => "certificate has expired or is not yet valid".to_owned(),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let host = expected.to_str();
-            if presented.is_empty() {
-                return format!("certificate is not valid for any names, but wanted to match {host}");
-            }
-            let names: Vec<&str> = presented.iter().map(|name| presented_name(name)).collect();
-            format!("certificate is valid for {}, not {host}", names.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// The TLS library lists names as `DnsName("web")`; people want `web`.
-fn presented_name(name: &str) -> &str {
-    name.split_once('(').map_or(name, |(_, rest)| rest.trim_end_matches(')')).trim_matches('"')
-}
-
-fn alert_text(alert: AlertDescription) -> String {
-    match alert {
-        AlertDescription::BadCertificate => "bad certificate".to_owned(),
-        AlertDescription::CertificateRequired => "certificate required".to_owned(),
-        AlertDescription::UnknownCA => "unknown certificate authority".to_owned(),
-        AlertDescription::HandshakeFailure => "handshake failure".to_owned(),
-        AlertDescription::InternalError => "internal error".to_owned(),
-        AlertDescription::ProtocolVersion => "protocol version not supported".to_owned(),
-        AlertDescription::UnrecognisedName => "unrecognized name".to_owned(),
-        AlertDescription::NoApplicationProtocol => "no application protocol".to_owned(),
-        other => format!("{other:?}"),
     }
 }

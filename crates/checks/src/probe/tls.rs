@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use outgoing::tls::AnyServer;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use wire::quote::go_quote;
@@ -98,7 +97,7 @@ impl Tls {
             None => anonymous(if skip_verify { RootCertStore::empty() } else { system_roots().await? })?,
         };
         if skip_verify {
-            let verifier = Arc::new(AnyServer(config.crypto_provider().clone()));
+            let verifier = Arc::new(AnyServer::new(config.crypto_provider().clone()));
             config.dangerous().set_certificate_verifier(verifier);
         }
         config.alpn_protocols = vec![alpn.name().to_vec()];
@@ -118,52 +117,11 @@ fn anonymous(roots: RootCertStore) -> Result<ClientConfig, String> {
 /// The system's CAs, read away from the runtime's threads.
 async fn system_roots() -> Result<RootCertStore, String> {
     let load = || {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
+        let found = outgoing::tls::system_roots();
         for error in &found.errors {
             tracing::warn!(target: "agent", error = %error, "could not load a system CA certificate");
         }
-        roots.add_parsable_certificates(found.certs);
-        roots
+        found.store
     };
     tokio::task::spawn_blocking(load).await.map_err(|error| format!("reading the system's CA certificates: {error}"))
-}
-
-/// Accepts every certificate, still checking that the server holds its key.
-#[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
