@@ -252,8 +252,10 @@ async fn log_with(settings: Map<String, Value>) -> String {
     let file = home.path().join("config.json");
     fs::write(&file, Value::Object(settings).to_string()).expect("written");
     let mut command = server(&file, &home.path().join("data"));
-    // Of the ports only this one is bound: other agents run beside this one.
-    command.args(["-bootstrap-expect=1", &format!("-http-port={}", Ports::free().http)]);
+    // Of the ports only these are bound: other agents run beside this one.
+    let ports = Ports::free();
+    let (http, dns) = (format!("-http-port={}", ports.http), format!("-dns-port={}", ports.dns));
+    command.args(["-bootstrap-expect=1", &http, &dns]);
     let mut agent = Process::spawn(&mut command);
     agent.stdout.says("agent: Consul agent running!").await;
     agent.signal(Signal::TERM);
@@ -325,7 +327,7 @@ async fn enterprise_keys_are_warned_about() {
 #[tokio::test]
 async fn every_default_that_is_stated_for_what_exists_is_taken_silently() {
     // Those that cannot stand beside a server's flags.
-    const ELSEWHERE: &[&str] = &["bind_addr", "server", "bootstrap", "bootstrap_expect", "ports.http"];
+    const ELSEWHERE: &[&str] = &["bind_addr", "server", "bootstrap", "bootstrap_expect", "ports.http", "ports.dns"];
     let mut settings = Map::new();
     for key in AGENT_KEYS.iter().filter(|key| key.capability.exists() && !ELSEWHERE.contains(&key.path)) {
         if let Some(value) = default_value(key) {

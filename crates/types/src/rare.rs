@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_default_takes_no_room_and_equals_one_that_does() {
         let mut touched = Rare::<HealthCheckDefinition>::default();
-        touched.http = String::new();
+        touched.http.clear();
         assert!(touched.0.is_some());
         assert_eq!(touched, Rare::default());
         assert!(Rare::from(HealthCheckDefinition::default()).0.is_none());
