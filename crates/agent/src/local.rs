@@ -26,6 +26,7 @@ mod ttl;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -100,6 +101,8 @@ pub struct LocalSettings {
     pub advertise: IpAddr,
     /// Further addresses of the node, by tag.
     pub node_tagged_addresses: BTreeMap<String, String>,
+    /// Ports that proxies open for checks they expose; the end is not among them.
+    pub expose_ports: Range<u16>,
     /// Services from configuration files.
     pub services: Vec<ServiceDefinition>,
     /// Checks from configuration files.
@@ -221,8 +224,10 @@ impl Shared {
         };
         let (tickets, tickets_in) = mpsc::channel(TICKETS_MAX);
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let mut registry = Registry::new(node, rules(&settings.checks), seed);
+        registry.exposures.set_ports(settings.expose_ports.clone());
         let shared = Arc::new_cyclic(|shared: &Weak<Shared>| Shared {
-            registry: Mutex::new(Registry::new(node, rules(&settings.checks), seed)),
+            registry: Mutex::new(registry),
             settings: RwLock::new(settings.checks.clone()),
             files: settings.data_dir.as_deref().map(Files::new),
             runs: Runs::new(shared.clone(), settings.tls.clone(), stopping),

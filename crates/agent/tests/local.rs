@@ -25,6 +25,7 @@ fn settings(data_dir: Option<&Path>, services: Vec<ServiceDefinition>) -> LocalS
         tls: Default::default(),
         advertise: [127, 0, 0, 1].into(),
         node_tagged_addresses: Default::default(),
+        expose_ports: 21500..21755,
         services,
         check_definitions: Vec::new(),
     }

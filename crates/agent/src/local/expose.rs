@@ -1,6 +1,7 @@
 //! Checks that reach their service through its proxy (`docs/spec/server-operations.md` §13.5).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use config::CheckSpec;
@@ -9,22 +10,33 @@ use types::NodeService;
 use super::kind::Kind;
 use super::registry::Registry;
 
-/// Ports proxies open for checks; the last one is never used, as in the reference.
-const FIRST_PORT: u16 = 21500;
-const END_PORT: u16 = 21755;
+/// Ports proxies open for checks unless others are configured; the last one is never used, as in the reference.
+const DEFAULT_EXPOSE_PORTS: Range<u16> = 21500..21755;
 /// Where a proxy without an address of its own listens, seen from this node.
 const LOOPBACK: &str = "127.0.0.1";
 
 /// Which proxies expose checks, and what they expose.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Exposures {
+    ports: Range<u16>,
     /// Service exposed and address, by ID of the proxy.
     proxies: BTreeMap<String, (String, String)>,
     /// Port and address, by ID of the check.
     checks: BTreeMap<String, (u16, String)>,
 }
 
+impl Default for Exposures {
+    fn default() -> Exposures {
+        Exposures { ports: DEFAULT_EXPOSE_PORTS, proxies: BTreeMap::new(), checks: BTreeMap::new() }
+    }
+}
+
 impl Exposures {
+    /// Takes ports from this range from now on.
+    pub(super) fn set_ports(&mut self, ports: Range<u16>) {
+        self.ports = ports;
+    }
+
     /// Takes note of a service that may be such a proxy.
     pub(super) fn set_proxy(&mut self, service: &NodeService) {
         let proxy = &service.proxy;
@@ -62,7 +74,7 @@ impl Exposures {
 
     fn free_port(&self) -> Option<u16> {
         let used: BTreeSet<u16> = self.checks.values().map(|(port, _)| *port).collect();
-        (FIRST_PORT..END_PORT).find(|port| !used.contains(port))
+        self.ports.clone().find(|port| !used.contains(port))
     }
 }
 

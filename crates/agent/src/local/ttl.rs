@@ -60,6 +60,7 @@ mod tests {
             tls: Default::default(),
             advertise: identity.advertise,
             node_tagged_addresses: Default::default(),
+            expose_ports: 21500..21755,
             services: Vec::new(),
             check_definitions: Vec::new(),
         };

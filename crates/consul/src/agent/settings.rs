@@ -81,6 +81,11 @@ pub(super) fn local(config: &RuntimeConfig) -> Result<LocalSettings, StartError>
         tls: tls::for_checks(config)?,
         advertise: config.network.advertise_lan,
         node_tagged_addresses: config.network.tagged_addresses.clone(),
+        expose_ports: {
+            let (first, last) = config.connect.expose_ports;
+            let port = |number: i64| u16::try_from(number).unwrap_or(u16::MAX);
+            port(first)..port(last)
+        },
         services: config.services.clone(),
         check_definitions: config.checks.clone(),
     })

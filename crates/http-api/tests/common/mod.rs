@@ -103,6 +103,7 @@ fn local_settings() -> LocalSettings {
         tls: Default::default(),
         advertise: [127, 0, 0, 1].into(),
         node_tagged_addresses: Default::default(),
+        expose_ports: 21500..21755,
         services: Vec::new(),
         check_definitions: Vec::new(),
     }
