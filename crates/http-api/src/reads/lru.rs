@@ -29,6 +29,10 @@ impl<V> Lru<V> {
     /// An entry, which counts as used by this.
     pub(super) fn get(&mut self, key: &[u8]) -> Option<&mut V> {
         let entry = self.entries.get_mut(key)?;
+        // The entry used last is used again most often: its place is right already.
+        if entry.used == self.uses {
+            return Some(&mut entry.value);
+        }
         self.uses += 1;
         if let Some(key) = self.by_use.remove(&entry.used) {
             self.by_use.insert(self.uses, key);
