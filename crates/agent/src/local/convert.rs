@@ -115,6 +115,10 @@ pub(super) fn check(definition: &CheckDefinition, node: &str, source: Source) ->
     })
 }
 
+/// What the reference answers, everywhere but on Windows, to a check of a service of the operating system
+/// (`docs/spec/server-operations.md` §13.2): programs know it. The log says more.
+const NO_OS_SERVICES: &str = "not implemented";
+
 /// Refuses what this agent must not or cannot run.
 ///
 /// # Errors
@@ -130,7 +134,11 @@ pub(super) fn admit(spec: &CheckSpec, source: Source, settings: &CheckSettings) 
         Source::Api if is_script && !settings.remote_scripts => refused(
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
         ),
-        _ if Kind::that_runs(spec) == Some(Kind::OsService) => refused("not implemented"),
+        _ if Kind::that_runs(spec) == Some(Kind::OsService) => {
+            let (check, service) = (spec.name.as_str(), spec.os_service.as_str());
+            tracing::warn!(target: "agent", check, os_service = service, "OS service checks exist on Windows only");
+            refused(NO_OS_SERVICES)
+        }
         _ => Ok(()),
     }
 }
@@ -343,7 +351,7 @@ mod tests {
         assert!(!admits(Source::File, false, false) && admits(Source::File, false, true));
         let os_service = CheckSpec { os_service: "x".to_owned(), ..CheckSpec::default() };
         let refused = admit(&os_service, Source::Api, &settings(true, true)).unwrap_err();
-        assert_eq!(refused.to_string(), "not implemented");
+        assert_eq!(refused.to_string(), NO_OS_SERVICES);
     }
 
     #[test]
