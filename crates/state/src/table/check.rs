@@ -1,6 +1,7 @@
 //! Health checks of the catalog (`docs/spec/rpc-and-state.md` §7.4, §7.5).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use types::{CheckStatus, HealthCheck};
@@ -28,8 +29,8 @@ pub(crate) struct CheckTable {
     by_instance: Index,
     /// (peer, service name, node, check ID), service checks only.
     by_service: Index,
-    /// (peer, status, node, check ID).
-    by_status: Index,
+    /// (peer, status, node, check ID) of checks that do not pass: those that do are most, and are found in `rows`.
+    troubled: Index,
 }
 
 impl CheckTable {
@@ -67,7 +68,9 @@ impl CheckTable {
             let service = key::row(&[peer, &check.service_name, &check.node, &check.check_id]);
             self.by_service.insert(service.into(), Arc::clone(&check));
         }
-        self.by_status.insert(key::row(&[peer, &check.status, &check.node, &check.check_id]).into(), check);
+        if !passes(&check.status) {
+            self.troubled.insert(key::row(&[peer, &check.status, &check.node, &check.check_id]).into(), check);
+        }
     }
 
     fn remove(&mut self, check: &HealthCheck) {
@@ -79,8 +82,29 @@ impl CheckTable {
         let (peer, node, id) = (peer_part(&check.peer_name), check.node.as_str(), check.check_id.as_str());
         self.by_instance.remove::<[u8]>(&key::row(&[peer, node, &check.service_id, id]));
         self.by_service.remove::<[u8]>(&key::row(&[peer, &check.service_name, node, id]));
-        self.by_status.remove::<[u8]>(&key::row(&[peer, &check.status, node, id]));
+        self.troubled.remove::<[u8]>(&key::row(&[peer, &check.status, node, id]));
     }
+
+    /// The checks in a status, or all for [`ANY_STATE`], by node and ID.
+    fn in_state<'a>(&'a self, peer: &str, state: &str) -> Box<dyn Iterator<Item = &'a Arc<HealthCheck>> + 'a> {
+        let values = |map: &'a Index, prefix: Vec<u8>| {
+            map.range::<_, [u8]>((Bound::Included(prefix.as_slice()), Bound::Unbounded))
+                .take_while(move |(key, _)| key.starts_with(&prefix))
+                .map(|(_, check)| check)
+        };
+        let all = key::row(&[peer_part(peer)]);
+        if state == ANY_STATE {
+            return Box::new(values(&self.rows, all));
+        }
+        if passes(state) {
+            return Box::new(values(&self.rows, all).filter(|check| passes(&check.status)));
+        }
+        Box::new(values(&self.troubled, key::row(&[peer_part(peer), state])))
+    }
+}
+
+fn passes(status: &str) -> bool {
+    status.eq_ignore_ascii_case(CheckStatus::Passing.as_str())
 }
 
 /// Whether writing `a` over `b` would be a change; how a check is shown but not run does not count.
@@ -232,7 +256,8 @@ impl Snapshot {
         meta: &BTreeMap<String, String>,
     ) -> (u64, Vec<Arc<HealthCheck>>) {
         let prefix = key::row(&[peer_part(peer), service]);
-        let checks = self.on_nodes_with(under(&self.root.checks.by_service, &prefix), meta);
+        let found = under(&self.root.checks.by_service, &prefix).map(|(_, check)| check);
+        let checks = self.on_nodes_with(found, meta);
         (self.service_checks_index(peer, service, meta), checks)
     }
 
@@ -249,20 +274,16 @@ impl Snapshot {
         state: &str,
         meta: &BTreeMap<String, String>,
     ) -> (u64, Vec<Arc<HealthCheck>>) {
-        let checks = if state == ANY_STATE {
-            self.on_nodes_with(under(&self.root.checks.rows, &key::row(&[peer_part(peer)])), meta)
-        } else {
-            self.on_nodes_with(under(&self.root.checks.by_status, &key::row(&[peer_part(peer), state])), meta)
-        };
+        let checks = self.on_nodes_with(self.root.checks.in_state(peer, state), meta);
         (self.checks_index(peer), checks)
     }
 
     fn on_nodes_with<'a>(
         &self,
-        checks: impl Iterator<Item = (&'a RowKey, &'a Arc<HealthCheck>)>,
+        checks: impl Iterator<Item = &'a Arc<HealthCheck>>,
         meta: &BTreeMap<String, String>,
     ) -> Vec<Arc<HealthCheck>> {
-        let wanted = checks.map(|(_, check)| check).filter(|check| {
+        let wanted = checks.filter(|check| {
             let node = self.root.nodes.get(&check.peer_name, &check.node);
             meta.is_empty() || node.is_some_and(|node| has_meta(&node.meta, meta))
         });

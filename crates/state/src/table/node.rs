@@ -30,6 +30,15 @@ impl NodeTable {
         self.rows.get::<[u8]>(&key::row(&[peer_part(peer), name]))
     }
 
+    /// The key of a node's row: the row's own where there is one, so that it is shared.
+    pub(crate) fn row_key(&self, peer: &str, name: &str) -> RowKey {
+        let key = key::row(&[peer_part(peer), name]);
+        match self.rows.get_key_value::<[u8]>(&key) {
+            Some((own, _)) => RowKey::clone(own),
+            None => key.into(),
+        }
+    }
+
     /// The node of a row key made of a peer and a name.
     pub(crate) fn at(&self, row: &[u8]) -> Option<&Arc<Node>> {
         self.rows.get(row)

@@ -35,7 +35,7 @@ pub(crate) struct ServiceTable {
     by_name: Index,
     /// (peer, name of the service it serves in the mesh, node, service ID).
     by_connect: Index,
-    /// (peer, kind, service name, node, service ID).
+    /// (peer, kind, service name, node, service ID) of all but plain services: those are most, and are found in `by_name`.
     by_kind: Index,
 }
 
@@ -63,6 +63,10 @@ impl ServiceTable {
     }
 
     pub(crate) fn has_kind(&self, peer: &str, kind: &str, name: &str) -> bool {
+        if kind.is_empty() {
+            let prefix = key::row(&[peer_part(peer), name]);
+            return under(&self.by_name, &prefix).any(|(_, instance)| instance.service.kind.is_empty());
+        }
         under(&self.by_kind, &key::row(&[peer_part(peer), kind, name])).next().is_some()
     }
 
@@ -88,6 +92,11 @@ impl ServiceTable {
 
     /// The instances of a kind, by service name.
     pub(crate) fn of_kind(&self, peer: &str, kind: &str) -> Vec<&Arc<NodeService>> {
+        if kind.is_empty() {
+            let prefix = key::row(&[peer_part(peer)]);
+            let all = under(&self.by_name, &prefix).map(|(_, instance)| &instance.service);
+            return all.filter(|service| service.kind.is_empty()).collect();
+        }
         let prefix = key::row(&[peer_part(peer), kind]);
         under(&self.by_kind, &prefix).map(|(_, instance)| &instance.service).collect()
     }
@@ -98,9 +107,10 @@ impl ServiceTable {
         under(&self.by_connect, &prefix).map(|(_, instance)| &instance.service).collect()
     }
 
-    fn insert(&mut self, node: &str, service: Arc<NodeService>) -> Option<Arc<NodeService>> {
+    /// `at` is the key of the node's row, shared with it.
+    fn insert(&mut self, node: &str, at: RowKey, service: Arc<NodeService>) -> Option<Arc<NodeService>> {
         let peer = peer_part(&service.peer_name);
-        let instance = Instance { node: key::row(&[peer, node]).into(), service: Arc::clone(&service) };
+        let instance = Instance { node: at, service: Arc::clone(&service) };
         let before = self.rows.insert(key::row(&[peer, node, &service.id]).into(), instance.clone());
         if let Some(before) = &before {
             self.forget(node, &before.service);
@@ -109,7 +119,9 @@ impl ServiceTable {
         if let Some(name) = connect_name(&service) {
             self.by_connect.insert(key::row(&[peer, name, node, &service.id]).into(), instance.clone());
         }
-        self.by_kind.insert(kind_key(peer, node, &service).into(), instance);
+        if !service.kind.is_empty() {
+            self.by_kind.insert(kind_key(peer, node, &service).into(), instance);
+        }
         before.map(|instance| instance.service)
     }
 
@@ -180,7 +192,8 @@ impl Tx<'_> {
         let (peer, at) = (service.peer_name.as_str(), service.modify_index);
         let new_name = !self.root.services.has_name(peer, &service.service);
         self.note_kind_names(&service, at);
-        let before = self.root.services.insert(node, Arc::clone(&service));
+        let row = self.root.nodes.row_key(peer, node);
+        let before = self.root.services.insert(node, row, Arc::clone(&service));
         self.note_serving(before.as_deref(), Some(&service), at);
         self.count_service(&service, 1);
         if let Some(before) = &before {
