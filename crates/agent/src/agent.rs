@@ -1,19 +1,22 @@
 //! The agent itself: who it is, and its way to a server.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use server::{Handle, SavedSnapshot, Server};
+use server::{Handle, Server};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use types::method::{EventFire, EventFireRequest, SnapshotRequest};
-use types::{Method, RpcError, UserEvent, event};
+use types::method::{EventFire, EventFireRequest};
+use types::rpc::RpcMethod;
+use types::{RpcError, UserEvent, event};
 
 use crate::events::{Events, Filter};
 use crate::local::{self, Local, LocalSettings, Shared};
+use crate::pools::Pools;
+use crate::servers::Servers;
+use crate::{coordinates, gossip_events};
 
 /// Who this agent is.
 #[derive(Clone, Debug)]
@@ -28,12 +31,14 @@ pub struct Identity {
     pub node_meta: BTreeMap<String, String>,
     /// Address other nodes use.
     pub advertise: IpAddr,
-    /// Port for server RPC.
-    pub server_port: u16,
-    /// Port for gossip in the datacenter.
-    pub serf_lan_port: u16,
+    /// Whether this agent is a server.
+    pub server: bool,
     /// Whether the configuration asks for a cluster of one.
     pub bootstrap: bool,
+    /// Whether others may not run commands here.
+    pub disable_remote_exec: bool,
+    /// Whether the servers are not told where this node is.
+    pub disable_coordinates: bool,
 }
 
 /// The agent could not do what it was asked.
@@ -62,7 +67,8 @@ pub trait Host: Send + Sync {
 /// A running agent. Doors ask it and nothing else.
 pub struct Agent {
     identity: Identity,
-    server: Server,
+    servers: Servers,
+    pub(crate) pools: Pools,
     events: Events,
     local: Local,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -72,22 +78,25 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent that is a server itself. Everything that files define and earlier runs left is registered when this
-    /// returns; `stopping` ends everything that waits. Must be called in the runtime.
+    /// An agent of these pools that asks these servers. Everything that files define and earlier runs left is registered
+    /// when this returns; `stopping` ends everything that waits. Must be called in the runtime.
     ///
     /// # Errors
     /// [`AgentError::Definition`].
     pub fn start(
         identity: Identity,
-        server: Server,
+        servers: Servers,
+        pools: Pools,
         settings: LocalSettings,
         stopping: CancellationToken,
     ) -> Result<Arc<Agent>, AgentError> {
         let (shared, tickets) = Shared::new(&identity, &settings, stopping.clone());
         shared.load(settings.services, settings.check_definitions)?;
+        let events = pools.lan.subscribe();
         let agent = Arc::new(Agent {
             identity,
-            server,
+            servers,
+            pools,
             events: Events::default(),
             local: Local { shared: shared.clone() },
             tasks: Mutex::default(),
@@ -97,15 +106,20 @@ impl Agent {
         });
         shared.begin(Arc::downgrade(&agent));
         tracing::info!(target: "agent", "started state syncer");
-        *agent.tasks.lock() = vec![
+        let mut tasks = vec![
             tokio::spawn(local::keep_in_sync(agent.clone(), tickets)),
             tokio::spawn(local::expire(shared, stopping)),
             tokio::spawn(local::reap(agent.clone())),
+            tokio::spawn(gossip_events::follow(agent.clone(), events)),
         ];
+        if !agent.identity.disable_coordinates {
+            tasks.push(tokio::spawn(coordinates::send(agent.clone())));
+        }
+        *agent.tasks.lock() = tasks;
         Ok(agent)
     }
 
-    /// Ends the agent's own tasks, then its server; returns when all have ended.
+    /// Ends the agent's own tasks, then its way to servers, then its pools; returns when all have ended.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.detach();
@@ -116,7 +130,11 @@ impl Agent {
                 tracing::error!(target: "agent", error = %error, "a task of the agent ended abnormally");
             }
         }
-        self.server.stop().await;
+        self.servers.stop().await;
+        if let Some(wan) = &self.pools.wan {
+            wan.stop().await;
+        }
+        self.pools.lan.stop().await;
     }
 
     /// Services and checks registered with this agent.
@@ -139,20 +157,25 @@ impl Agent {
         &self.identity
     }
 
-    /// Asks a server; on a server, itself and in process.
+    /// Asks a server: the one in this process, or one over the network.
     ///
     /// # Errors
     /// Whatever the method refuses, in the words clients match on.
-    pub async fn call<M: Method>(&self, request: M::Request) -> Result<M::Reply, RpcError>
+    pub async fn call<M: RpcMethod>(&self, request: M::Request) -> Result<M::Reply, RpcError>
     where
         Server: Handle<M>,
     {
-        <Server as Handle<M>>::handle(&self.server, request).await
+        self.servers.call::<M>(request).await
     }
 
-    /// The server in this process.
-    pub fn server(&self) -> &Server {
-        &self.server
+    /// The server in this process, if there is one.
+    pub fn server(&self) -> Option<&Server> {
+        self.servers.here()
+    }
+
+    /// The way to servers.
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// User events this agent has seen.
@@ -165,33 +188,15 @@ impl Agent {
     /// # Errors
     /// A filter that does not parse, a tag filter without a service filter, an event that is too large, an unknown datacenter.
     pub async fn fire_event(&self, mut event: UserEvent, datacenter: &str, token: &str) -> Result<UserEvent, RpcError> {
-        let filter = Filter::compile(&event).map_err(|e| RpcError::other(e.to_string()))?;
+        Filter::compile(&event).map_err(|e| RpcError::other(e.to_string()))?;
         event.id = uuid::Uuid::new_v4().to_string();
         event.version = event::EVENT_VERSION;
         event.ltime = 0;
         let request =
             EventFireRequest { datacenter: datacenter.to_owned(), event: event.clone(), token: token.to_owned() };
+        // It comes back to this agent by gossip, as to every other.
         self.call::<EventFire>(request).await?;
-        if filter.matches_node(&self.identity.node_name) && filter.matches_service(&self.local.services()) {
-            self.events.receive(event.clone());
-        }
         Ok(event)
-    }
-
-    /// The whole state as an archive.
-    ///
-    /// # Errors
-    /// `No cluster leader`, or what kept the archive from being written.
-    pub async fn snapshot_save(&self, request: SnapshotRequest) -> Result<SavedSnapshot, RpcError> {
-        self.server.snapshot_save(&request).await
-    }
-
-    /// Replaces the whole state by an archive's.
-    ///
-    /// # Errors
-    /// `No cluster leader`, or what is wrong with the archive; the state is untouched then.
-    pub async fn snapshot_restore(&self, request: SnapshotRequest, archive: File) -> Result<(), RpcError> {
-        self.server.snapshot_restore(&request, archive).await
     }
 
     /// Reads the configuration again.
@@ -216,6 +221,28 @@ impl Agent {
     /// Asks for a graceful leave and a stop; returns at once.
     pub fn leave(&self) {
         self.leaving.cancel();
+    }
+
+    /// Resolves once the agent has left and begins to stop.
+    pub async fn left(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// Leaves the pools, and on a server the cluster, in the order that disturbs others least.
+    ///
+    /// # Errors
+    /// What kept the others from hearing of it.
+    pub async fn leave_cluster(&self) -> Result<(), String> {
+        match &self.servers {
+            Servers::Here(server) => {
+                server.leave().await;
+                Ok(())
+            }
+            Servers::Away(_) => {
+                tracing::info!(target: "agent.client", "client starting leave");
+                self.pools.lan.leave().await
+            }
+        }
     }
 
     /// Resolves once somebody asked the agent to leave.

@@ -4,25 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use server::Server;
 use server::consensus::State;
-use types::{COMPATIBLE_VERSION, Coordinate, GoDuration};
+use types::{COMPATIBLE_VERSION, GoDuration};
 
-use crate::Agent;
+use crate::{Agent, member_json};
 
 /// Figures by group; every value is text (`docs/spec/server-operations.md` §19).
 pub type Stats = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
-
-/// Versions of the member protocols this agent announces, by the names of the member's JSON.
-const PROTOCOL_VERSIONS: [(&str, u8); 6] = [
-    ("ProtocolMin", 1),
-    ("ProtocolMax", 5),
-    ("ProtocolCur", 2),
-    ("DelegateMin", 2),
-    ("DelegateMax", 5),
-    ("DelegateCur", 4),
-];
-/// A member that is alive.
-const STATUS_ALIVE: u8 = 1;
 
 impl Agent {
     /// The body of `/v1/agent/self`.
@@ -35,57 +24,21 @@ impl Agent {
                 "NodeName": identity.node_name,
                 "NodeID": identity.node_id,
                 "Revision": "",
-                "Server": true,
+                "Server": identity.server,
                 "Version": COMPATIBLE_VERSION,
                 "BuildDate": BUILD_DATE,
             },
             "DebugConfig": self.debug_config(),
-            "Coord": Coordinate::origin(),
-            "Member": self.member(),
+            "Coord": self.pools().lan.coordinate(),
+            "Member": member_json(&self.member()),
             "Stats": self.stats(),
             "Meta": self.local().node_meta(),
         })
     }
 
-    /// This node as a member of its datacenter.
-    pub fn member(&self) -> Value {
-        let identity = self.identity();
-        let mut tags: BTreeMap<&str, String> = [
-            ("role", "consul"),
-            ("vsn", "2"),
-            ("vsn_min", "2"),
-            ("vsn_max", "3"),
-            ("raft_vsn", "3"),
-            ("acls", "0"),
-            ("ft_fs", "1"),
-            ("ft_si", "1"),
-            ("segment", ""),
-            ("dc", &identity.datacenter),
-            ("id", &identity.node_id),
-        ]
-        .map(|(tag, value)| (tag, value.to_owned()))
-        .into();
-        tags.insert("build", format!("{COMPATIBLE_VERSION}:"));
-        tags.insert("port", identity.server_port.to_string());
-        if identity.bootstrap {
-            tags.insert("bootstrap", "1".to_owned());
-        }
-        let mut member = json!({
-            "Name": identity.node_name,
-            "Addr": identity.advertise,
-            "Port": identity.serf_lan_port,
-            "Tags": tags,
-            "Status": STATUS_ALIVE,
-        });
-        for (name, version) in PROTOCOL_VERSIONS {
-            member[name] = json!(version);
-        }
-        member
-    }
-
     /// Figures about the agent.
     pub fn stats(&self) -> Stats {
-        Stats::from([
+        let mut stats = Stats::from([
             ("agent", self.agent_stats()),
             (
                 "build",
@@ -96,10 +49,20 @@ impl Agent {
                     ("version_metadata", ""),
                 ]),
             ),
-            ("consul", self.consul_stats()),
-            ("raft", self.raft_stats()),
             ("runtime", runtime_stats()),
-        ])
+            ("serf_lan", self.pools().lan.stats()),
+        ]);
+        if let Some(wan) = &self.pools().wan {
+            stats.insert("serf_wan", wan.stats());
+        }
+        match self.server() {
+            Some(server) => {
+                stats.insert("consul", self.server_stats(server));
+                stats.insert("raft", self.raft_stats(server));
+            }
+            None => drop(stats.insert("consul", self.client_stats())),
+        }
+        stats
     }
 
     fn agent_stats(&self) -> BTreeMap<&'static str, String> {
@@ -112,8 +75,12 @@ impl Agent {
         ])
     }
 
-    fn consul_stats(&self) -> BTreeMap<&'static str, String> {
-        let status = self.server().consensus_status();
+    fn client_stats(&self) -> BTreeMap<&'static str, String> {
+        group([("acl", "disabled"), ("known_servers", &self.servers().known().to_string()), ("server", "false")])
+    }
+
+    fn server_stats(&self, server: &Server) -> BTreeMap<&'static str, String> {
+        let status = server.consensus_status();
         let leads = status.state == State::Leader;
         let address = status.leader.map(|(_, address)| address).unwrap_or_default();
         group([
@@ -126,8 +93,8 @@ impl Agent {
         ])
     }
 
-    fn raft_stats(&self) -> BTreeMap<&'static str, String> {
-        let status = self.server().consensus_status();
+    fn raft_stats(&self, server: &Server) -> BTreeMap<&'static str, String> {
+        let status = server.consensus_status();
         let members = status.members.iter().map(|m| {
             let suffrage = if m.voter { "Voter" } else { "Nonvoter" };
             format!("{{Suffrage:{suffrage} ID:{} Address:{}}}", m.id, m.address)

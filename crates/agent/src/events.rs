@@ -11,7 +11,7 @@ use types::{NodeService, UserEvent};
 /// Events an agent remembers.
 const RING_SIZE: usize = 256;
 /// Name of the event behind `consul exec`: handled apart and never listed.
-const REMOTE_EXEC: &str = "_rexec";
+pub(crate) const REMOTE_EXEC: &str = "_rexec";
 
 /// An event's filters are not usable.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -97,14 +97,12 @@ const NO_EVENT_INDEX: u64 = 1;
 
 impl Events {
     /// Keeps an event that has arrived.
-    pub fn receive(&self, mut event: UserEvent) {
+    pub fn receive(&self, event: UserEvent) {
         if event.name == REMOTE_EXEC {
             return;
         }
         let index = index_of(&event.id);
         let mut ring = self.ring.lock();
-        // One agent alone keeps its own Lamport clock: every event it hears is later than the one before.
-        event.ltime = ring.back().map_or(FIRST_LTIME, |last| last.ltime + 1);
         if ring.len() == RING_SIZE {
             ring.pop_front();
         }
@@ -130,9 +128,6 @@ impl Events {
         }
     }
 }
-
-/// The first user event of a gossip pool has this Lamport time: its clock starts at 1 and the leader's own event takes it.
-const FIRST_LTIME: u64 = 2;
 
 /// An event's index: the two halves of its UUID, folded.
 pub fn index_of(id: &str) -> u64 {
@@ -162,7 +157,6 @@ mod tests {
         let (_, kept) = events.list(None);
         assert_eq!(kept.len(), RING_SIZE);
         assert_eq!(kept[0].name, "3");
-        assert!(kept.windows(2).all(|w| w[0].ltime < w[1].ltime));
     }
 
     #[test]

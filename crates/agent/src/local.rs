@@ -28,7 +28,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -181,6 +181,16 @@ impl Local {
         self.shared.registry.lock().counts()
     }
 
+    /// Something happened that makes a comparison with the catalog worth while soon.
+    pub(crate) fn compare_soon(&self) {
+        self.shared.compare.notify_one();
+    }
+
+    /// Says how many members the datacenter's pool has: with many, each compares itself with the catalog less often.
+    pub(crate) fn set_members(&self, count: usize) {
+        self.shared.members.store(count, Ordering::Relaxed);
+    }
+
     /// Metadata of this node, as it is registered.
     pub(crate) fn node_meta(&self) -> BTreeMap<String, String> {
         self.shared.registry.lock().node.meta.clone()
@@ -203,6 +213,8 @@ pub(crate) struct Shared {
     dirty: Notify,
     /// A full comparison is wanted soon.
     compare: Notify,
+    /// Members of the datacenter's pool that are alive.
+    members: AtomicUsize,
     /// Another check's time is over first now.
     ttls_moved: Notify,
     tickets: mpsc::Sender<Ticket>,
@@ -237,6 +249,7 @@ impl Shared {
             paused: AtomicBool::new(false),
             dirty: Notify::new(),
             compare: Notify::new(),
+            members: AtomicUsize::new(1),
             ttls_moved: Notify::new(),
             tickets,
         });

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::server::{Addresses, ConnectSettings, Server, ServerConfig, SnapshotPolicy, Storage, Timing};
-use agent::{Agent, AgentError, CheckSettings, Identity, LocalError, LocalSettings, Source};
+use agent::server::{Server, ServerConfig, test_support};
+use agent::{Agent, AgentError, CheckSettings, Identity, LocalError, LocalSettings, Pools, Servers, Source};
 use config::{CheckDefinition, CheckSpec, ServiceCheck, ServiceDefinition};
 use tokio_util::sync::CancellationToken;
 use types::method::{CatalogDeregister, CatalogNodeServices, CatalogRegister, HealthNodeChecks, NodeRequest};
@@ -38,35 +38,22 @@ async fn try_start(settings: LocalSettings) -> Result<Arc<Agent>, AgentError> {
         datacenter: "dc1".to_owned(),
         node_meta: Default::default(),
         advertise: [127, 0, 0, 1].into(),
-        server_port: 8300,
-        serf_lan_port: 8301,
+        server: true,
         bootstrap: true,
+        disable_remote_exec: true,
+        disable_coordinates: true,
     };
-    let server = ServerConfig {
-        datacenter: "dc1".to_owned(),
+    let config = ServerConfig {
         node_name: NODE.to_owned(),
         node_id: NODE_ID.parse().unwrap(),
-        addresses: Addresses {
-            advertise: [127, 0, 0, 1].into(),
-            server_port: 8300,
-            grpc_port: None,
-            grpc_tls_port: None,
-        },
-        storage: Storage::Memory,
-        bootstrap: true,
-        raft: Timing::dev(),
-        snapshots: SnapshotPolicy::default(),
         session_ttl_min: Duration::from_secs(10),
-        rpc_hold_timeout: Duration::from_secs(7),
-        default_query_time: Duration::from_secs(300),
-        max_query_time: Duration::from_secs(600),
-        coordinate_flush: Duration::from_millis(100),
-        autopilot: Default::default(),
-        connect: ConnectSettings { enabled: true, ..ConnectSettings::default() },
+        ..test_support::config()
     };
     let stopping = CancellationToken::new();
-    let server = Server::start(server, stopping.clone()).await.unwrap();
-    let started = Agent::start(identity, server.clone(), settings, stopping.clone());
+    let fabric = test_support::fabric(&config, &stopping).await;
+    let pools = Pools { lan: fabric.lan.clone(), wan: None };
+    let server = Server::start(config, fabric, stopping.clone()).await.unwrap();
+    let started = Agent::start(identity, Servers::Here(server.clone()), pools, settings, stopping.clone());
     if started.is_err() {
         stopping.cancel();
         server.stop().await;

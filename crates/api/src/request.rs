@@ -42,7 +42,17 @@ pub struct Request {
     params: Vec<(String, String)>,
     headers: HeaderMap,
     payload: Payload,
+    spelling: Spelling,
     failure: Option<Failure>,
+}
+
+/// Which characters of path and query are escaped, and how.
+#[derive(Clone, Copy)]
+enum Spelling {
+    /// As the reference's client does.
+    Plain,
+    /// Everything that may be: see [`Request::escape_strictly`].
+    Strict,
 }
 
 /// What went wrong before sending.
@@ -57,8 +67,9 @@ impl Request {
         let params = defaults.params.clone();
         let headers = defaults.headers.clone();
         let token = defaults.token.clone();
+        let payload = Payload::Bytes(Bytes::new());
         let request =
-            Request { client, method, path, params, headers, payload: Payload::Bytes(Bytes::new()), failure: None };
+            Request { client, method, path, params, headers, payload, spelling: Spelling::Plain, failure: None };
         match token {
             Some(token) => request.token(&token),
             None => request,
@@ -94,6 +105,18 @@ impl Request {
             }
         }
         self
+    }
+
+    /// Escapes everything in path and query but letters, digits, `-_.~` and the path's slashes, a blank as `%20`. It is
+    /// the one spelling that signatures of requests are made over.
+    pub fn escape_strictly(mut self) -> Self {
+        self.spelling = Spelling::Strict;
+        self
+    }
+
+    /// Path and query as they will be written, parameters sorted by name.
+    pub fn target(&self) -> String {
+        self.path_and_query()
     }
 
     /// Sends this token instead of the client's.
@@ -214,9 +237,13 @@ impl Request {
 
     fn path_and_query(&self) -> String {
         let prefix = &self.client.transport().target().path_prefix;
-        let path = escape(&format!("{prefix}{}", self.path), PATH_EXTRA);
+        let extra = match self.spelling {
+            Spelling::Plain => PATH_EXTRA,
+            Spelling::Strict => "/",
+        };
+        let path = escape(&format!("{prefix}{}", self.path), extra);
         let path = without_authority(&path);
-        let query = encode_query(&self.params);
+        let query = encode_query(&self.params, self.spelling);
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
 }
@@ -268,10 +295,13 @@ fn escape(text: &str, extra: &str) -> String {
 }
 
 /// Sorted by name, as the reference's client sends it.
-fn encode_query(params: &[(String, String)]) -> String {
+fn encode_query(params: &[(String, String)], spelling: Spelling) -> String {
     let mut sorted: Vec<_> = params.iter().collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    let part = |text: &str| escape(text, " ").replace(' ', "+");
+    let part = |text: &str| match spelling {
+        Spelling::Plain => escape(text, " ").replace(' ', "+"),
+        Spelling::Strict => escape(text, ""),
+    };
     let pairs: Vec<String> = sorted.iter().map(|(name, value)| format!("{}={}", part(name), part(value))).collect();
     pairs.join("&")
 }
@@ -302,7 +332,16 @@ mod tests {
     fn queries_are_sorted_and_escaped() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let params = [pair("stale", ""), pair("filter", "a == \"b\""), pair("dc", "d+e")];
-        assert_eq!(encode_query(&params), "dc=d%2Be&filter=a+%3D%3D+%22b%22&stale=");
+        assert_eq!(encode_query(&params, Spelling::Plain), "dc=d%2Be&filter=a+%3D%3D+%22b%22&stale=");
+        assert_eq!(encode_query(&params, Spelling::Strict), "dc=d%2Be&filter=a%20%3D%3D%20%22b%22&stale=");
+    }
+
+    #[test]
+    fn strict_targets_escape_whatever_may_be_escaped() {
+        let client = Client::new(crate::Config::default().address("http://host")).unwrap();
+        let request = || client.request(Method::GET, "/a b/env=prod/$x").param("k", "1/2");
+        assert_eq!(request().target(), "/a%20b/env=prod/$x?k=1%2F2");
+        assert_eq!(request().escape_strictly().target(), "/a%20b/env%3Dprod/%24x?k=1%2F2");
     }
 
     #[test]

@@ -13,6 +13,11 @@ const BOOLEAN_VARIABLES: &[&str] = &["CONSUL_HTTP_SSL", "CONSUL_HTTP_SSL_VERIFY"
 
 /// The client that the flags and the environment ask for. Nothing is sent yet.
 pub(crate) fn connect(invocation: &Invocation<'_>) -> Result<Client, Error> {
+    connect_with(invocation, |config| config)
+}
+
+/// As [`connect`], with settings of `files` that win over the environment and lose to the flags.
+pub(crate) fn connect_with(invocation: &Invocation<'_>, files: impl FnOnce(Config) -> Config) -> Result<Client, Error> {
     let environment = invocation.environment;
     for name in BOOLEAN_VARIABLES {
         if let Some(value) = environment.get(name).filter(|value| parse_bool(value).is_none()) {
@@ -20,7 +25,7 @@ pub(crate) fn connect(invocation: &Invocation<'_>) -> Result<Client, Error> {
         }
     }
     let values = &invocation.values;
-    let config = Config::from_vars(|name| environment.get(name).map(str::to_string))
+    let config = files(Config::from_vars(|name| environment.get(name).map(str::to_string)))
         .address(values.text("http-addr"))
         .token(values.text("token"))
         .token_file(values.text("token-file"))

@@ -30,6 +30,7 @@ mod rtt;
 mod services;
 mod shared;
 mod snapshot;
+mod snapshot_agent;
 mod table;
 mod tls;
 mod validate;

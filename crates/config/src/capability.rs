@@ -8,7 +8,7 @@ use std::fmt;
 use crate::Loaded;
 use crate::merge::Setting;
 use crate::place::Place;
-use crate::table::{Key, Preset, agent_key};
+use crate::table::{Key, Preset};
 use crate::value::Value;
 
 /// A group of settings that arrives, or is absent, as one.
@@ -39,8 +39,10 @@ pub enum Capability {
     AutoEncrypt,
     /// Automatic configuration of clients.
     AutoConfig,
-    /// The internal RPC port and its TLS, limits and streaming.
+    /// The internal RPC port, its limits and streaming.
     Rpc,
+    /// TLS on the internal RPC port.
+    RpcTls,
     /// gRPC listeners and xDS.
     Grpc,
     /// DNS listener and resolver.
@@ -100,6 +102,15 @@ pub const EXISTING: &[Capability] = &[
     Capability::Dns,
     Capability::Metrics,
     Capability::WanTranslation,
+    Capability::Gossip,
+    Capability::GossipEncryption,
+    Capability::Cluster,
+    Capability::Client,
+    Capability::Rpc,
+    Capability::Autopilot,
+    Capability::ReadReplica,
+    Capability::RemoteExec,
+    Capability::Cache,
     Capability::Enterprise,
 ];
 
@@ -125,6 +136,7 @@ impl Capability {
             Capability::AutoEncrypt => "auto-encrypt",
             Capability::AutoConfig => "auto-config",
             Capability::Rpc => "internal RPC",
+            Capability::RpcTls => "TLS on the internal RPC port",
             Capability::Grpc => "gRPC and xDS",
             Capability::Dns => "DNS",
             Capability::Metrics => "metrics",
@@ -181,9 +193,6 @@ impl fmt::Display for Unavailable {
 /// Settings that ask for a capability this build does not have; the agent refuses to start with any of them.
 pub fn unavailable(config: &Loaded) -> Vec<Unavailable> {
     let mut out = Vec::new();
-    if !config.runtime.server.enabled {
-        out.push(missing("server", Capability::Client, config));
-    }
     for (key, setting) in config.settings.set_by_user() {
         if let Some(capability) = asked(key, setting, config)
             && !capability.exists()
@@ -209,11 +218,6 @@ pub fn idle(config: &Loaded) -> Vec<Unavailable> {
         .collect()
 }
 
-fn missing(path: &'static str, capability: Capability, config: &Loaded) -> Unavailable {
-    let place = agent_key(path).and_then(|key| config.settings.user_setting(key)).map(|setting| setting.place.clone());
-    Unavailable { key: path, capability, place }
-}
-
 /// The capability a setting needs beyond what its default needs, if any.
 fn asked(key: &Key, setting: &Setting, config: &Loaded) -> Option<Capability> {
     match (key.path, &setting.value) {
@@ -224,7 +228,7 @@ fn asked(key: &Key, setting: &Setting, config: &Loaded) -> Option<Capability> {
         }
         ("disable_remote_exec", Value::Bool(disabled)) => return (!disabled).then_some(Capability::RemoteExec),
         ("read_replica", Value::Bool(wanted)) => return wanted.then_some(Capability::ReadReplica),
-        ("tls.defaults.verify_outgoing", Value::Bool(wanted)) => return wanted.then_some(Capability::Rpc),
+        ("tls.defaults.verify_outgoing", Value::Bool(wanted)) => return wanted.then_some(Capability::RpcTls),
         ("connect.ca_config", Value::Opaque(map)) => {
             let other = map.keys().any(|name| !CA_SETTINGS_OF_ROOT.contains(&name.as_str()));
             return other.then_some(Capability::Connect);

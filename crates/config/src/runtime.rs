@@ -180,6 +180,16 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.network.contains(address)
     }
+
+    /// First address of the network.
+    pub fn base(&self) -> IpAddr {
+        self.network.base
+    }
+
+    /// How many bits of an address name the network.
+    pub fn prefix_bits(&self) -> u8 {
+        u8::try_from(self.network.prefix_bits).unwrap_or(u8::MAX)
+    }
 }
 
 impl fmt::Display for Cidr {

@@ -4,10 +4,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use consensus::{Config, Consensus, ServerId, Snapshot, SnapshotPolicy, State, StateMachine, Storage, Timing};
+use consensus::{
+    Config, Consensus, Isolated, ServerId, Snapshot, SnapshotPolicy, State, StateMachine, Storage, Timing,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -58,9 +61,11 @@ async fn start(storage: Storage) -> Consensus<Counter> {
         storage,
         timing: Timing::dev(),
         snapshot: SnapshotPolicy::default(),
+        transport: Arc::new(Isolated),
+        recovery: None,
     };
     let consensus = Consensus::start(config, Counter(0), CancellationToken::new()).await.expect("start");
-    consensus.bootstrap(&[(ME, ADDRESS.to_owned())]).await.expect("bootstrap");
+    consensus.bootstrap(&[(ME, ADDRESS.to_owned(), true)]).await.expect("bootstrap");
     consensus.leadership().wait_for(|now| now.state == State::Leader).await.expect("leader");
     consensus
 }

@@ -10,10 +10,13 @@ use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{EngineMetrics, Prepared, Raft, from_engine_number, to_engine_number};
+use crate::engine::{EngineMetrics, Prepared, Raft, from_engine_number, metrics, to_engine_number};
 use crate::log::LogStore;
 use crate::snapshots::{SnapshotInfo, SnapshotStore, Stored};
 use crate::{Error, SnapshotPolicy, StateMachine};
+
+/// How long the removal of entries is waited for.
+const PURGE_WAIT: Duration = Duration::from_secs(5);
 
 /// A request for a snapshot now; answered when it is done.
 pub(crate) type Request = oneshot::Sender<Result<SnapshotInfo, Error>>;
@@ -52,6 +55,7 @@ impl<S: StateMachine> Compaction<S> {
 
     async fn snapshot_if_due(&mut self) {
         let threshold = self.policy.borrow().threshold;
+        self.note_installed();
         if self.log.last().map_or(0, |id| id.index).saturating_sub(self.newest) < threshold {
             return;
         }
@@ -64,7 +68,14 @@ impl<S: StateMachine> Compaction<S> {
         }
     }
 
+    /// A snapshot may have come from the leader meanwhile.
+    fn note_installed(&mut self) {
+        let installed = metrics(&self.raft, |m| m.snapshot.as_ref().map_or(0, |id| from_engine_number(id.index)));
+        self.newest = self.newest.max(installed);
+    }
+
     async fn snapshot(&mut self) -> Result<SnapshotInfo, Error> {
+        self.note_installed();
         let view = self.raft.with_state_machine(|machine| Box::pin(ready(machine.view()))).await;
         let view = view.map_err(|_| Error::Shutdown)?;
         let view = view.filter(|view| view.header.last.index > self.newest).ok_or(Error::NothingNewToSnapshot)?;
@@ -103,7 +114,12 @@ impl<S: StateMachine> Compaction<S> {
         }
         tracing::info!(target: "agent.server.raft", from, to, "compacting logs");
         self.raft.trigger().purge_log(to_engine_number(to)).await.map_err(|_| Error::Shutdown)?;
-        self.wait_until(|m| m.purged.as_ref().is_some_and(|id| from_engine_number(id.index) >= to)).await?;
+        let purged = self.wait_until(|m| m.purged.as_ref().is_some_and(|id| from_engine_number(id.index) >= to));
+        match tokio::time::timeout(PURGE_WAIT, purged).await {
+            Ok(purged) => purged?,
+            // A follower is still being sent these entries; the engine removes them when it has them.
+            Err(_) => return Ok(()),
+        }
         let log = self.log.clone();
         let reclaimed = tokio::task::spawn_blocking(move || log.reclaim()).await;
         if let Err(error) = reclaimed.unwrap_or_else(|panic| Err(io::Error::other(panic))) {

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
+
+use crate::Transport;
 
 /// Identity of a server in the Raft configuration: its node id, a UUID (`docs/spec/rpc-and-state.md` §9.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,8 +60,9 @@ pub enum Storage {
     Disk(PathBuf),
 }
 
-/// Raft's clock. `election_min` must exceed `heartbeat`, `election_max` must exceed `election_min`, and the lease must
-/// not exceed `election_max`; [`crate::Consensus::start`] refuses anything else.
+/// Raft's clock. `election_min` must exceed half of `election_max` by more than `heartbeat`, `election_max` must exceed
+/// `election_min`, and the lease must not exceed half of `election_max`; [`crate::Consensus::start`] refuses anything
+/// else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// How often a leader sends heartbeats.
@@ -72,17 +76,20 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// The timing for `performance.raft_multiplier` (1 to 10): election timeout 1000 ms and leader lease 500 ms times
-    /// the multiplier (`docs/spec/rpc-and-state.md` §9.2); heartbeats go out at a tenth of the election timeout.
+    /// The timing for `performance.raft_multiplier` (1 to 10): leader lease 500 ms times the multiplier
+    /// (`docs/spec/rpc-and-state.md` §9.2). The reference's followers miss their leader after 1000 to 2000 ms of
+    /// silence, its heartbeats go out every 100 to 200 ms; ours lie within both.
     pub fn with_multiplier(multiplier: u32) -> Timing {
         let ms = |ms: u64| Duration::from_millis(ms) * multiplier;
-        Timing { heartbeat: ms(100), election_min: ms(1000), election_max: ms(2000), leader_lease: ms(500) }
+        Timing { heartbeat: ms(150), election_min: ms(1200), election_max: ms(1800), leader_lease: ms(500) }
     }
 
-    /// The timing of dev mode: election 52 ms, lease 20 ms (`docs/spec/server-operations.md` §1).
+    /// The timing of dev mode. A server of one needs none; it is for the peers that a dev server may still get, and so
+    /// less tight than the reference's (`docs/spec/server-operations.md` §1), under which a busy machine loses its
+    /// leader.
     pub fn dev() -> Timing {
         let ms = Duration::from_millis;
-        Timing { heartbeat: ms(5), election_min: ms(52), election_max: ms(104), leader_lease: ms(20) }
+        Timing { heartbeat: ms(30), election_min: ms(160), election_max: ms(240), leader_lease: ms(100) }
     }
 }
 
@@ -105,7 +112,7 @@ impl Default for SnapshotPolicy {
 }
 
 /// What [`crate::Consensus::start`] needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// This server's identity.
     pub server_id: ServerId,
@@ -117,6 +124,25 @@ pub struct Config {
     pub timing: Timing,
     /// When snapshots are taken.
     pub snapshot: SnapshotPolicy,
+    /// The way to the other servers.
+    pub transport: Arc<dyn Transport>,
+    /// The servers (id, `ip:port`, whether it votes) that a start is to put in place of the stored Raft configuration:
+    /// manual recovery after the loss of a quorum (`docs/spec/server-operations.md` §6.3). Everything in the log counts
+    /// as committed then, also what was never acknowledged.
+    pub recovery: Option<Vec<(ServerId, String, bool)>>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("server_id", &self.server_id)
+            .field("address", &self.address)
+            .field("storage", &self.storage)
+            .field("timing", &self.timing)
+            .field("snapshot", &self.snapshot)
+            .field("recovery", &self.recovery)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 //! The engine counts terms and indexes of the log from 0 and gives the first configuration entry term 0, index 0. The
 //! reference counts both from 1 (first configuration: term 1, index 1), so everything outside this module is one higher.
 
+mod farewell;
 mod log;
 mod machine;
 mod network;
+mod serve;
+mod snapshot_transfer;
+mod wire;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -23,9 +27,11 @@ use openraft::{BasicNode, EntryPayload, OptionalSend, RaftTypeConfig};
 use crate::log::{LogId, Membership, Vote};
 use crate::{Config, Error, ServerId, Timing};
 
+pub(crate) use self::farewell::tell_removed;
 pub(crate) use self::log::EngineLog;
 pub(crate) use self::machine::{EngineMachine, Prepared};
-pub(crate) use self::network::NoPeers;
+pub(crate) use self::network::Network;
+pub(crate) use self::serve::Door;
 
 /// A command on its way through the engine.
 #[derive(Clone, PartialEq, Eq)]
@@ -172,24 +178,34 @@ pub(crate) fn to_engine_membership(membership: &Membership) -> Result<EngineMemb
 /// Entries the engine may hand to one replication request (`docs/spec/rpc-and-state.md` §9.2).
 const MAX_APPEND_ENTRIES: u64 = 64;
 
+/// Pauses before entries are sent again to a server that could not be reached: short, because each try is cheap and a
+/// server that is back should catch up at once.
+const REPLICATION_PAUSES: &str = "50ms 100ms 200ms ...500ms";
+
 /// The engine's configuration. Snapshots and purging are driven by our own task, so that they can be adjusted at run
 /// time and so that a failed snapshot does not stop the engine.
 pub(crate) fn engine_config(config: &Config) -> Result<openraft::Config, Error> {
     let Timing { heartbeat, election_min, election_max, leader_lease } = config.timing;
-    if leader_lease > election_max {
-        return Err(Error::Config("leader lease exceeds the longest election timeout".to_owned()));
+    // The engine's followers wait for its longest timeout, during which they also refuse their vote to others, and then
+    // for a random one.
+    let refusal = election_max / 2;
+    if leader_lease > refusal {
+        return Err(Error::Config("leader lease exceeds half of the longest election timeout".to_owned()));
     }
     let engine = openraft::Config {
         cluster_name: "raft".to_owned(),
         heartbeat_interval: millis(heartbeat),
-        election_timeout_min: millis(election_min),
-        election_timeout_max: millis(election_max),
+        election_timeout_min: millis(election_min.saturating_sub(refusal)),
+        election_timeout_max: millis(refusal),
         max_payload_entries: MAX_APPEND_ENTRIES,
+        backoff: REPLICATION_PAUSES.to_owned(),
         snapshot_policy: openraft::SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: u64::MAX,
         enable_pre_vote: Some(true),
         // A restarted leader would lead with a state machine that lags behind what it acknowledged.
         enable_leader_restore: Some(false),
+        // A server that lost its disk gets everything again, instead of stopping every leader that meets it.
+        allow_log_reversion: Some(true),
         ..openraft::Config::default()
     };
     engine.validate().map_err(|error| Error::Config(error.to_string()))

@@ -69,9 +69,12 @@ pub enum Error {
     /// Bootstrap without this server among the servers.
     #[error("bootstrap configuration does not contain this server ({0})")]
     NotInConfiguration(ServerId),
-    /// Bootstrap with several servers.
-    #[error("raft clusters of several servers are not supported yet: cannot bootstrap with {0} servers")]
-    SeveralServers(usize),
+    /// Bootstrap or recovery with servers that cannot be a Raft configuration.
+    #[error("{0}")]
+    Configuration(String),
+    /// Recovery of a server that has nothing.
+    #[error("refused to recover cluster with no initial state, this is probably an operator error")]
+    NothingToRecover,
     /// A snapshot was asked for but nothing was applied since the last one.
     #[error("nothing new to snapshot")]
     NothingNewToSnapshot,
@@ -107,6 +110,35 @@ pub enum ProposeError {
     #[error("command of {0} bytes is larger than the limit of {1} bytes")]
     TooLarge(usize, usize),
     /// The store failed; this server takes no more commands until it is restarted.
+    #[error("failed to commit logs: {0}")]
+    Storage(String),
+    /// The server has been stopped.
+    #[error("raft is already shutdown")]
+    Shutdown,
+}
+
+/// The Raft configuration was not changed, or, for [`ChangeError::LeadershipLost`], perhaps was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// This server is not the leader.
+    #[error("node is not the leader")]
+    NotLeader {
+        /// The leader's id and address, when known.
+        leader: Option<(ServerId, String)>,
+    },
+    /// Another change is not committed yet, or this server leads for too short a time: to be tried again.
+    #[error("raft configuration change in progress")]
+    InProgress,
+    /// The change is not allowed.
+    #[error("{0}")]
+    Refused(String),
+    /// Another leader took over before the change was committed.
+    #[error("leadership lost while committing log")]
+    LeadershipLost,
+    /// The leadership went nowhere in time.
+    #[error("leadership transfer timeout")]
+    TransferTimeout,
+    /// The store failed.
     #[error("failed to commit logs: {0}")]
     Storage(String),
     /// The server has been stopped.

@@ -1,30 +1,40 @@
 //! The handle to a running server.
 
+mod changes;
+
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use net::{BoxConn, BoxFuture};
 use openraft::errors::{ClientWriteError, Fatal, ForwardToLeader, InitializeError, LinearizableReadError, RaftError};
-use openraft::{BasicNode, Instant, ReadPolicy, ServerState};
+use openraft::{BasicNode, ReadPolicy};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::compaction::{Compaction, Request};
+use crate::contact::Contact;
 use crate::data_dir::DataDir;
-use crate::engine::{Command, EngineLog, EngineMachine, NoPeers, Raft, Types, engine_config, from_engine_id, metrics};
+use crate::engine::{
+    Command, Door, EngineLog, EngineMachine, Network, Raft, Types, engine_config, from_engine_id, metrics,
+};
 use crate::log::LogStore;
 use crate::log::backend::LogBackend;
 use crate::log::backend::fjall::FjallBackend;
 use crate::log::backend::memory::MemoryBackend;
+use crate::peer::Peers;
+use crate::recovery::{check_servers, recover};
 use crate::snapshots::{SnapshotInfo, SnapshotStore, Stored};
-use crate::supervisor::{Supervisor, failure_text, leadership};
+use crate::standing::{Standing, failure_text};
+use crate::supervisor::Supervisor;
 use crate::{
     Config, Error, Leadership, Member, ProposeError, ReadError, ServerId, SnapshotPolicy, State, StateMachine, Status,
-    Storage,
+    Storage, Timing,
 };
 
 /// Requests for a snapshot that may wait while one is written.
@@ -53,9 +63,20 @@ struct Inner<S: StateMachine> {
     leadership: watch::Receiver<Leadership>,
     finished: watch::Receiver<Option<Result<(), String>>>,
     stop: CancellationToken,
-    me: ServerId,
-    address: String,
-    leader_lease: Duration,
+    standing: Arc<Standing>,
+    /// Whether this server is the only voter, so that nobody can depose it.
+    alone: Arc<AtomicBool>,
+    door: Arc<Door<S>>,
+    peers: Arc<Peers>,
+    timing: Timing,
+}
+
+/// What kept a leader from doing something.
+enum Deposed {
+    /// It was none, and did nothing; who is, when known.
+    Before(Option<(ServerId, String)>),
+    /// It lost its leadership meanwhile.
+    During,
 }
 
 impl<S: StateMachine> Clone for Consensus<S> {
@@ -106,7 +127,7 @@ impl<S: StateMachine> Consensus<S> {
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
         let engine_config = Arc::new(engine_config(&config)?);
-        let (machine, restored, snapshots, log) = blocking(move || {
+        let (mut machine, mut restored, snapshots, log) = blocking(move || {
             let restored = snapshots.restore_newest(&mut machine)?;
             let log = LogStore::open(backend, restored.as_ref().map(Stored::last))?;
             // What was purged must be in the snapshot.
@@ -117,6 +138,20 @@ impl<S: StateMachine> Consensus<S> {
         })
         .await?;
 
+        if let Some(snapshot) = &restored {
+            log.settle(snapshot.last()).await.map_err(Error::storage("failed to clear raft log"))?;
+        }
+        if let Some(servers) = config.recovery {
+            let (log_read, snapshots) = (log.clone(), snapshots.clone());
+            let recovered = blocking(move || {
+                let stored = recover(&mut machine, restored, &log_read, &snapshots, &servers)?;
+                Ok((machine, stored))
+            });
+            let (recovered, stored) = recovered.await?;
+            log.purge(stored.last()).await.map_err(Error::storage("failed to clear raft log"))?;
+            (machine, restored) = (recovered, Some(stored));
+        }
+
         let stop = shutdown.child_token();
         let held = TaskTracker::new();
         let newest = restored.as_ref().map_or(0, |stored| stored.info.index);
@@ -126,8 +161,16 @@ impl<S: StateMachine> Consensus<S> {
             .map_err(Error::Engine)?;
         let engine_log = EngineLog::new(log.clone(), held.token());
         let me = config.server_id;
+        let contact = Arc::new(Contact::new(config.timing.election_max));
+        let peers = Arc::new(Peers::new(me, config.transport, stop.clone()));
+        let network = Network(peers.clone());
         let raft: Raft<S> =
-            Raft::<S>::new(me, engine_config, NoPeers, engine_log, machine).await.map_err(engine_error)?;
+            Raft::<S>::new(me, engine_config, network, engine_log, machine).await.map_err(engine_error)?;
+        let door =
+            Door { raft: raft.clone(), me, contact: contact.clone(), snapshots: snapshots.clone(), stop: stop.clone() };
+        let (address, leader_lease) = (config.address, config.timing.leader_lease);
+        let standing = Arc::new(Standing { me, address, leader_lease, contact });
+        let alone = Arc::new(AtomicBool::new(false));
 
         let (policy, policy_seen) = watch::channel(config.snapshot);
         let (requests, requests_seen) = mpsc::channel(SNAPSHOT_REQUESTS);
@@ -152,8 +195,10 @@ impl<S: StateMachine> Consensus<S> {
             stop: stop.clone(),
             leadership,
             finished,
-            me,
-            address: config.address.clone(),
+            standing: standing.clone(),
+            alone: alone.clone(),
+            peers: peers.clone(),
+            patience: config.timing.election_max,
         };
         // Owned through `stop` and awaited through `finished`.
         tokio::spawn(supervisor.run());
@@ -168,9 +213,11 @@ impl<S: StateMachine> Consensus<S> {
             leadership: leadership_seen,
             finished: finished_seen,
             stop,
-            me,
-            address: config.address,
-            leader_lease: config.timing.leader_lease,
+            standing,
+            alone,
+            door: Arc::new(door),
+            peers,
+            timing: config.timing,
         }));
         this.elect_if_alone().await?;
         Ok(this)
@@ -182,12 +229,12 @@ impl<S: StateMachine> Consensus<S> {
             .0
             .raft
             .with_raft_state(|state| state.membership_state.effective().voter_ids().collect::<Vec<ServerId>>());
-        let voters = voters.await.map_err(engine_error)?;
-        if voters == [self.0.me] {
+        let (voters, me) = (voters.await.map_err(engine_error)?, self.0.standing.me);
+        if voters == [me] {
             return self.0.raft.trigger().elect(false).await.map_err(engine_error);
         }
-        if !voters.is_empty() && !voters.contains(&self.0.me) {
-            tracing::warn!(target: "agent.server.raft", id = %self.0.me, voters = ?voters,
+        if !voters.is_empty() && !voters.contains(&me) {
+            tracing::warn!(target: "agent.server.raft", id = %me, voters = ?voters,
                 "this server is not among the voters of its stored raft configuration and cannot become leader");
         }
         Ok(())
@@ -198,26 +245,34 @@ impl<S: StateMachine> Consensus<S> {
         self.0.log.last().is_none() && self.0.log.vote().is_none()
     }
 
-    /// Starts a new cluster of these servers, as pairs of id and `ip:port`. Returns when the configuration is durable;
-    /// an election follows at once.
+    /// Starts a new cluster of these servers: id, `ip:port`, and whether it votes. Returns when the configuration is
+    /// durable; an election follows at once. Several servers may do this at the same time when all name the same voters.
+    /// Servers that do not vote are left out: whoever becomes leader adds them ([`Consensus::add_nonvoter`]) as it does
+    /// every other server it meets.
     ///
     /// # Errors
-    /// [`Error::AlreadyBootstrapped`] when there is state, [`Error::SeveralServers`] when more than this server is
-    /// named, [`Error::NotInConfiguration`] when this server is not.
-    pub async fn bootstrap(&self, servers: &[(ServerId, String)]) -> Result<(), Error> {
-        if servers.len() > 1 {
-            return Err(Error::SeveralServers(servers.len()));
+    /// [`Error::AlreadyBootstrapped`] when there is state, also when another of these servers was faster,
+    /// [`Error::Configuration`] when the servers cannot be a cluster, [`Error::NotInConfiguration`] when this server is
+    /// not among the voters.
+    pub async fn bootstrap(&self, servers: &[(ServerId, String, bool)]) -> Result<(), Error> {
+        check_servers(servers)?;
+        let me = self.0.standing.me;
+        let voters = servers.iter().filter(|(_, _, votes)| *votes);
+        let nodes: BTreeMap<_, _> = voters.map(|(id, address, _)| (*id, BasicNode::new(address))).collect();
+        if !nodes.contains_key(&me) {
+            return Err(Error::NotInConfiguration(me));
         }
-        if !servers.iter().any(|(id, _)| *id == self.0.me) {
-            return Err(Error::NotInConfiguration(self.0.me));
-        }
-        let nodes: BTreeMap<_, _> = servers.iter().map(|(id, address)| (*id, BasicNode::new(address))).collect();
         self.0.raft.initialize(nodes).await.map_err(|error| match error {
             RaftError::APIError(InitializeError::NotAllowed(_)) => Error::AlreadyBootstrapped,
-            RaftError::APIError(InitializeError::NotInMembers(_)) => Error::NotInConfiguration(self.0.me),
+            RaftError::APIError(InitializeError::NotInMembers(_)) => Error::NotInConfiguration(me),
             RaftError::Fatal(fatal) => engine_error(fatal),
         })?;
         self.elect_if_alone().await
+    }
+
+    /// Serves a connection that another server opened with its [`crate::Transport`], until it ends or this server stops.
+    pub fn serve(&self, conn: BoxConn) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.door.clone().serve(conn))
     }
 
     /// Replicates a command and returns its reply once it is applied here. Dropping the future does not undo the
@@ -239,7 +294,12 @@ impl<S: StateMachine> Consensus<S> {
                 Err(_) => return Err(ProposeError::Timeout),
             },
         };
-        match self.0.raft.client_write(Command(command)).await {
+        let written = match self.while_leading(self.0.raft.client_write(Command(command))).await {
+            Ok(written) => written,
+            Err(Deposed::Before(leader)) => return Err(ProposeError::NotLeader { leader }),
+            Err(Deposed::During) => return Err(ProposeError::LeadershipLost),
+        };
+        match written {
             Ok(response) => response.data.ok_or(ProposeError::LeadershipLost),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
                 Err(ProposeError::NotLeader { leader: leader(to) })
@@ -271,6 +331,57 @@ impl<S: StateMachine> Consensus<S> {
         }
     }
 
+    /// Waits until every entry that is in the log before the call, committed by then or not, is applied here.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn barrier(&self) -> Result<(), ReadError> {
+        let written = match self.while_leading(self.0.raft.write_blank()).await {
+            Ok(written) => written,
+            Err(Deposed::Before(leader)) => return Err(ReadError::NotLeader { leader }),
+            Err(Deposed::During) => return Err(ReadError::LeadershipLost),
+        };
+        match written {
+            Ok(_) => Ok(()),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                Err(ReadError::NotLeader { leader: leader(to) })
+            }
+            Err(RaftError::APIError(_)) => Err(ReadError::LeadershipLost),
+            Err(RaftError::Fatal(fatal)) => Err(match self.failure(&fatal) {
+                Some(failure) => ReadError::Storage(failure),
+                None => ReadError::Shutdown,
+            }),
+        }
+    }
+
+    /// Does what only a leader can, but no longer than this server is one: the engine of a leader that is cut off waits
+    /// for its followers for ever.
+    async fn while_leading<T>(&self, work: impl Future<Output = T>) -> Result<T, Deposed> {
+        if self.0.alone.load(Ordering::Relaxed) {
+            return Ok(work.await);
+        }
+        if !self.is_leader() {
+            return Err(Deposed::Before(self.0.leadership.borrow().leader.clone()));
+        }
+        let mut leadership = self.0.leadership.clone();
+        let deposed = async {
+            loop {
+                // Without a supervisor the engine ends, which ends the work.
+                if leadership.changed().await.is_err() {
+                    pending::<()>().await;
+                }
+                if !self.is_leader() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = deposed => Err(Deposed::During),
+        }
+    }
+
     fn failure(&self, fatal: &Fatal<Types<S::Reply>>) -> Option<String> {
         self.0.log.failure().or_else(|| failure_text(fatal))
     }
@@ -279,7 +390,7 @@ impl<S: StateMachine> Consensus<S> {
     pub fn status(&self) -> Status {
         let last = self.0.log.last();
         metrics(&self.0.raft, |m| {
-            let Leadership { state, term, leader, failure } = leadership(m, self.0.me, &self.0.address);
+            let Leadership { state, term, leader, failure } = self.0.standing.leadership(m);
             let snapshot = m.snapshot.as_ref().map(from_engine_id);
             let membership = &m.membership_config;
             let voters: Vec<ServerId> = membership.voter_ids().collect();
@@ -300,7 +411,7 @@ impl<S: StateMachine> Consensus<S> {
                 last_snapshot_term: snapshot.map_or(0, |id| id.term),
                 configuration_index: membership.log_id().as_ref().map_or(0, |id| from_engine_id(id).index),
                 members: members.collect(),
-                last_contact: (state == State::Leader).then_some(Duration::ZERO),
+                last_contact: if state == State::Leader { Some(Duration::ZERO) } else { self.0.standing.contact.age() },
                 failure,
             }
         })
@@ -308,12 +419,7 @@ impl<S: StateMachine> Consensus<S> {
 
     /// Whether this server leads and its lease has not run out.
     pub fn is_leader(&self) -> bool {
-        metrics(&self.0.raft, |m| {
-            let leads = m.state == ServerState::Leader && m.running_state.is_ok();
-            let alone = || m.membership_config.voter_ids().eq([self.0.me]);
-            let acknowledged = || m.last_quorum_acked.is_some_and(|at| at.elapsed() < self.0.leader_lease);
-            leads && (alone() || acknowledged())
-        })
+        metrics(&self.0.raft, |m| self.0.standing.leads(m))
     }
 
     /// Who leads, and every change of it.

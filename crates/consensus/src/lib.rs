@@ -2,24 +2,31 @@
 //!
 //! Entry points: [`Consensus::start`] opens a server's stores and runs it, [`Consensus::propose`] replicates one
 //! command, [`Consensus::read_barrier`] makes a following local read linearizable. What a command means is the business
-//! of the [`StateMachine`] that the caller hands over.
+//! of the [`StateMachine`] that the caller hands over; how other servers are reached is its [`Transport`]'s, and what
+//! they open comes in by [`Consensus::serve`].
 //!
 //! Inside: `log` is the durable log (one writer thread, group commit), `snapshots` the snapshot directories,
-//! `compaction` the task that writes them and shortens the log, `engine` the only place that knows the Raft engine.
+//! `compaction` the task that writes them and shortens the log, `peer` the connections to other servers, `engine`
+//! the only place that knows the Raft engine.
 
 #![forbid(unsafe_code)]
 
 mod compaction;
 mod config;
+mod contact;
 mod data_dir;
 mod engine;
 mod error;
 mod handle;
 mod log;
 mod machine;
+mod peer;
+mod recovery;
 mod snapshots;
+mod standing;
 mod status;
 mod supervisor;
+mod transport;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +36,9 @@ mod tests;
 extern crate self as consensus;
 
 pub use config::{Config, ParseServerIdError, ServerId, SnapshotPolicy, Storage, Timing};
-pub use error::{Error, ProposeError, ReadError};
+pub use error::{ChangeError, Error, ProposeError, ReadError};
 pub use handle::Consensus;
 pub use machine::{Snapshot, StateMachine};
 pub use snapshots::SnapshotInfo;
 pub use status::{Leadership, Member, State, Status};
+pub use transport::{Isolated, Transport};

@@ -11,6 +11,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -157,6 +158,30 @@ impl LogStore {
     pub(crate) async fn purge(&self, upto: LogId) -> io::Result<()> {
         self.recent.write().purge(upto);
         self.submit_and_wait(|done| Op::Purge { upto, done }).await
+    }
+
+    /// Makes the log agree with a snapshot that was restored: entries that another history wrote go. A snapshot from a
+    /// leader is stored before the log is cleared for it, and the time between may have been cut off.
+    pub(crate) async fn settle(&self, snapshot: LogId) -> io::Result<()> {
+        let Some(last) = self.last().filter(|last| *last != snapshot) else { return Ok(()) };
+        let purged = self.purged().map_or(0, |id| id.index);
+        if purged >= snapshot.index {
+            return Ok(());
+        }
+        let contradicts = match last.index.cmp(&snapshot.index) {
+            // A damaged entry, which the snapshot covers, proves nothing.
+            Ordering::Greater => self.id_at(snapshot.index).is_ok_and(|id| id != snapshot),
+            Ordering::Equal => true,
+            // The engine closes the gap behind a log that merely ends early.
+            Ordering::Less => last.term > snapshot.term,
+        };
+        if !contradicts {
+            return Ok(());
+        }
+        tracing::warn!(target: "agent.server.raft", location = self.location, last_index = last.index,
+            snapshot_index = snapshot.index, "clearing a log that contradicts the snapshot");
+        self.truncate(purged).await?;
+        self.purge(snapshot).await
     }
 
     /// Gives back the space of purged entries as far as that is cheap. Blocks, but delays no other call.

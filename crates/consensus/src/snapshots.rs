@@ -2,6 +2,7 @@
 
 mod crc64;
 mod directory;
+mod incoming;
 mod meta;
 
 use std::fs::File;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,7 @@ use crate::log::{LogId, Membership};
 use crate::{Error, StateMachine};
 use crc64::Crc64;
 use directory::SnapshotDirectory;
+pub(crate) use incoming::Incoming;
 
 const COPY_BUFFER_BYTES: usize = 256 * 1024;
 
@@ -47,7 +50,7 @@ pub(crate) struct Stored {
 #[derive(Debug, Clone)]
 enum Data {
     File(PathBuf),
-    Memory(Arc<Vec<u8>>),
+    Memory(Bytes),
 }
 
 /// What a new snapshot says about itself.
@@ -81,18 +84,23 @@ impl SnapshotStore {
         state: &dyn crate::Snapshot,
         stop: &CancellationToken,
     ) -> io::Result<Stored> {
-        let id = format!("{}-{}-{}", header.last.term, header.last.index, unix_ms());
+        let id = new_id(header.last);
         match self {
             SnapshotStore::Directory(directory) => directory.create(id, header, state, stop),
             SnapshotStore::Memory(current) => {
                 let mut sink = Sink::new(Vec::new(), stop);
                 state.write_to(&mut sink)?;
                 let (bytes, size, crc) = sink.finish()?;
-                let stored = Stored::new(id, header, size, crc, Data::Memory(Arc::new(bytes)));
+                let stored = Stored::new(id, header, size, crc, Data::Memory(bytes.into()));
                 *current.lock() = Some(stored.clone());
                 Ok(stored)
             }
         }
+    }
+
+    /// Begins to take a snapshot from another server: `size` bytes of state with this checksum. Blocks.
+    pub(crate) fn receive(self: &Arc<Self>, header: Header, size: u64, crc: u64) -> io::Result<Incoming> {
+        Incoming::begin(self.clone(), header, size, crc)
     }
 
     /// Restores the newest snapshot that can be, trying older ones after it. `None` when there never was one.
@@ -112,6 +120,19 @@ impl Stored {
 
     pub(crate) fn last(&self) -> LogId {
         LogId { term: self.info.term, index: self.info.index }
+    }
+
+    /// Checksum of the state.
+    pub(crate) fn crc(&self) -> u64 {
+        self.crc
+    }
+
+    /// The state, from its start. Goes on to work when the snapshot is removed meanwhile. Blocks.
+    pub(crate) fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match &self.data {
+            Data::Memory(bytes) => Box::new(bytes.clone().reader()),
+            Data::File(path) => Box::new(File::open(path)?),
+        })
     }
 
     /// Replaces the machine's state by this snapshot. The checksum is checked along the way, so after an error the
@@ -139,6 +160,10 @@ impl Stored {
         }
         Ok(())
     }
+}
+
+fn new_id(last: LogId) -> String {
+    format!("{}-{}-{}", last.term, last.index, unix_ms())
 }
 
 fn unix_ms() -> u128 {

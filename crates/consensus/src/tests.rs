@@ -1,5 +1,6 @@
 //! Contracts of the whole crate that need its inner seams.
 
+mod cluster;
 mod faults;
 mod snapshots;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use consensus::{Consensus, Error, ProposeError, ReadError, ServerId, SnapshotPolicy, State, Storage};
+use consensus::{ChangeError, Consensus, Error, ProposeError, ReadError, ServerId, SnapshotPolicy, State, Storage};
 use ledger::{ADDRESS, Ledger, ME, config, lead, reach};
 use tokio_util::sync::CancellationToken;
 
@@ -59,18 +59,34 @@ async fn bootstrap_works_once() {
     let consensus = start(Storage::Memory, &Ledger::default()).await;
     lead(&consensus).await;
     assert!(!consensus.pristine());
-    let again = consensus.bootstrap(&[(ME, ADDRESS.to_owned())]).await;
+    let again = consensus.bootstrap(&[(ME, ADDRESS.to_owned(), true)]).await;
     assert!(matches!(again, Err(Error::AlreadyBootstrapped)));
 }
 
 #[tokio::test]
-async fn clusters_of_several_servers_are_refused() {
+async fn a_cluster_is_not_bootstrapped_by_a_server_that_has_no_vote_in_it() {
     let consensus = start(Storage::Memory, &Ledger::default()).await;
-    let other = ServerId::from_bytes([8; 16]);
-    let two = [(ME, ADDRESS.to_owned()), (other, "127.0.0.1:8301".to_owned())];
-    assert!(matches!(consensus.bootstrap(&two).await, Err(Error::SeveralServers(2))));
-    assert!(matches!(consensus.bootstrap(&two[1..]).await, Err(Error::NotInConfiguration(ME))));
+    let other = (ServerId::from_bytes([8; 16]), "127.0.0.1:8301".to_owned(), true);
+    let two = [other, (ME, ADDRESS.to_owned(), false)];
+    assert!(matches!(consensus.bootstrap(&two).await, Err(Error::NotInConfiguration(ME))));
+    assert!(matches!(consensus.bootstrap(&two[..1]).await, Err(Error::NotInConfiguration(ME))));
+    assert!(matches!(consensus.bootstrap(&two[1..]).await, Err(Error::Configuration(_))));
     assert!(consensus.pristine());
+}
+
+#[tokio::test]
+async fn a_leader_alone_has_nobody_to_hand_over_to_and_stays_in_the_configuration() {
+    let consensus = start(Storage::Memory, &Ledger::default()).await;
+    lead(&consensus).await;
+    let refused = |text: &str| Err(ChangeError::Refused(text.to_owned()));
+    assert_eq!(consensus.transfer_leadership().await, refused("cannot find peer"));
+    assert_eq!(consensus.remove(ME).await, refused("need at least one voter in configuration: {[]}"));
+    let text = format!("need at least one voter in configuration: {{[{{Nonvoter {ME} {ADDRESS}}}]}}");
+    assert_eq!(consensus.demote(ME).await, refused(&text));
+    assert!(consensus.status().members[0].voter && consensus.is_leader());
+    let before = consensus.status().applied_index;
+    consensus.barrier().await.unwrap();
+    assert_eq!(consensus.status().applied_index, before + 1);
 }
 
 #[tokio::test]
@@ -256,7 +272,7 @@ async fn the_directory_stays_small_however_much_is_written() {
     let mut config = config(disk(directory.path()));
     config.snapshot = SnapshotPolicy { trailing_logs: 1000, ..SnapshotPolicy::default() };
     let consensus = Consensus::start(config, Forgetful, CancellationToken::new()).await.unwrap();
-    consensus.bootstrap(&[(ME, ADDRESS.to_owned())]).await.unwrap();
+    consensus.bootstrap(&[(ME, ADDRESS.to_owned(), true)]).await.unwrap();
     consensus.leadership().wait_for(|now| now.state == State::Leader).await.unwrap();
     let mut largest = 0;
     for _ in 0..ROUNDS {

@@ -1,6 +1,7 @@
 //! Puts an agent together from the floors below, runs it, and takes it apart again (`docs/spec/cli.md` §2).
 
 mod banner;
+mod cluster;
 mod gauges;
 mod host;
 mod listeners;
@@ -16,16 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::Agent;
+use agent::join::{RetryJoin, retry_join};
 use cli::AgentInvocation;
-use config::{Environment, Flags, Loaded};
+use config::{Environment, Flags, Loaded, RuntimeConfig};
 use dns::DnsServer;
 use http_api::HttpServer;
-use server::Server;
 use telemetry::Logs;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use banner::Banner;
+use cluster::Cluster;
 use host::ConfigHost;
 use pid_file::PidFile;
 use signals::{Asked, Signals};
@@ -127,20 +129,29 @@ impl Prepared {
         settings::make_data_dir(config)?;
         telemetry::metrics::configure(settings::metrics(config));
         let sockets = listeners::bind(config, self.https.clone())?;
-        let server_config = settings::server(config, &self.node_id)?;
-        let server = Server::start(server_config, stopping.clone()).await?;
+        let local = settings::local(config)?;
         let identity = settings::identity(config, &self.node_id);
-        let agent = Agent::start(identity, server, settings::local(config)?, stopping)?;
-        match self.open_doors(&agent, sockets).await {
-            Ok(running) => Ok(running),
+        let (mut cluster, servers) = Cluster::start(config, &self.node_id, stopping.clone()).await?;
+        let agent = Agent::start(identity, servers, cluster.pools.clone(), local, stopping)?;
+        let opened = match join(&agent, config).await {
+            Ok(()) => self.open_doors(&agent, sockets).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(doors) => {
+                let retries = retry_joins(&agent, config);
+                Ok(Running { agent, cluster, doors, retries })
+            }
             Err(error) => {
+                agent.stopping().cancel();
+                cluster.close().await;
                 agent.stop().await;
                 Err(error)
             }
         }
     }
 
-    async fn open_doors(&self, agent: &Arc<Agent>, sockets: Vec<http_api::Listener>) -> Result<Running, StartError> {
+    async fn open_doors(&self, agent: &Arc<Agent>, sockets: Vec<http_api::Listener>) -> Result<Doors, StartError> {
         let config = &self.loaded.runtime;
         let pid_file = match &config.pid_file {
             Some(path) => Some(PidFile::write(path).map_err(|e| StartError::PidFile(path.clone(), e))?),
@@ -163,8 +174,55 @@ impl Prepared {
         agent.attach(host.clone());
         tracing::info!(target: "agent", "Consul agent running!");
         let gauges = gauges::start(agent.clone(), agent.stopping().child_token());
-        Ok(Running { agent: agent.clone(), http, dns, host, gauges, _pid_file: pid_file })
+        Ok(Doors { http, dns, host, gauges, _pid_file: pid_file })
     }
+}
+
+/// Joins those who are named for the start; each pool must reach one of its own.
+async fn join(agent: &Agent, config: &RuntimeConfig) -> Result<(), StartError> {
+    let (lan, wan) = (&config.join.start_lan, &config.join.start_wan);
+    if !lan.is_empty() {
+        tracing::info!(target: "agent", lan_addresses = ?lan, "(LAN) joining");
+        agent.pools().lan.join(lan, true).await.map_err(StartError::Join)?;
+    }
+    if !wan.is_empty() {
+        let pool = agent.pools().wan.as_ref();
+        let pool = pool.ok_or_else(|| StartError::Join("Must be a server to join WAN cluster".to_owned()))?;
+        tracing::info!(target: "agent", wan_addresses = ?wan, "(WAN) joining");
+        pool.join(wan, true).await.map_err(StartError::Join)?;
+    }
+    Ok(())
+}
+
+/// The searches for others that go on until one is found.
+type Retries = JoinSet<Result<(), agent::join::Exhausted>>;
+
+fn retry_joins(agent: &Agent, config: &RuntimeConfig) -> Retries {
+    let join = &config.join;
+    let tries = |max: i64| u64::try_from(max).unwrap_or_default();
+    let lan = RetryJoin {
+        addresses: join.retry_lan.clone(),
+        interval: join.retry_interval_lan,
+        max: tries(join.retry_max_lan),
+        cluster: "LAN",
+    };
+    let wan = RetryJoin {
+        addresses: join.retry_wan.clone(),
+        interval: join.retry_interval_wan,
+        max: tries(join.retry_max_wan),
+        cluster: "WAN",
+    };
+    let mut retries = JoinSet::new();
+    let stopping = agent.stopping().clone();
+    retries.spawn(retry_join(agent.pools().lan.clone(), lan, stopping.clone()));
+    match &agent.pools().wan {
+        Some(pool) => drop(retries.spawn(retry_join(pool.clone(), wan, stopping))),
+        None if !wan.addresses.is_empty() => {
+            tracing::warn!(target: "agent", "(WAN) couldn't join: Err: Must be a server to join WAN cluster");
+        }
+        None => {}
+    }
+    retries
 }
 
 /// Waits for a signal that ends a start.
@@ -185,9 +243,8 @@ fn failed(error: &StartError) -> i32 {
     EXIT_FAILURE
 }
 
-/// An agent with its doors.
-struct Running {
-    agent: Arc<Agent>,
+/// The doors of an agent, and what surrounds it.
+struct Doors {
     http: Arc<HttpServer>,
     dns: Option<Arc<DnsServer>>,
     host: Arc<ConfigHost>,
@@ -195,20 +252,36 @@ struct Running {
     _pid_file: Option<PidFile>,
 }
 
+/// An agent with its doors and its cluster.
+struct Running {
+    agent: Arc<Agent>,
+    cluster: Cluster,
+    doors: Doors,
+    retries: Retries,
+}
+
 impl Running {
-    async fn until_stopped(self, mut signals: Signals) -> i32 {
+    async fn until_stopped(mut self, mut signals: Signals) -> i32 {
         let leave = loop {
             tokio::select! {
                 asked = signals.next() => {
                     tracing::info!(target: "agent", signal = asked.name(), "Caught");
                     match asked {
                         Asked::Reload => self.reload().await,
-                        asked => break self.host.leaves_on(asked),
+                        asked => break self.doors.host.leaves_on(asked),
                     }
                 }
                 () = self.agent.leaving().cancelled() => break true,
-                error = self.agent.server().failed() => {
+                Some(ended) = self.retries.join_next() => if let Ok(Err(error)) = ended {
+                    tracing::error!(target: "agent", error = %error, "Retry join failed");
+                    break false;
+                },
+                error = failed_server(&self.agent) => {
                     tracing::error!(target: "agent", error = %error, "server failed");
+                    break false;
+                }
+                reason = self.agent.pools().lan.stopped() => {
+                    tracing::error!(target: "agent", reason, "gossip has shut itself down");
                     break false;
                 }
             }
@@ -219,8 +292,15 @@ impl Running {
             return EXIT_FAILURE;
         }
         tracing::info!(target: "agent", "Gracefully shutting down agent...");
+        let agent = self.agent.clone();
+        let leave_and_stop = async {
+            if let Err(error) = agent.leave_cluster().await {
+                tracing::error!(target: "agent", error, "Error on leave");
+            }
+            self.stop().await;
+        };
         tokio::select! {
-            () = self.stop() => {}
+            () = leave_and_stop => {}
             _ = stop_asked(&mut signals) => {
                 tracing::info!(target: "agent", "Caught second signal, Exiting");
                 return EXIT_FAILURE;
@@ -241,25 +321,37 @@ impl Running {
     }
 
     /// Ends everything, in an order that leaves nobody waiting: waits first, then doors, then the state.
-    async fn stop(self) {
+    async fn stop(mut self) {
         tracing::info!(target: "agent", "Requesting shutdown");
         self.agent.stopping().cancel();
         let all = async {
-            self.host.stop().await;
-            self.http.stop().await;
-            if let Some(dns) = &self.dns {
+            let doors = self.doors;
+            doors.host.stop().await;
+            doors.http.stop().await;
+            if let Some(dns) = &doors.dns {
                 dns.stop().await;
             }
             tracing::info!(target: "agent", "Endpoints down");
-            if let Err(error) = self.gauges.await {
+            if let Err(error) = doors.gauges.await {
                 tracing::error!(target: "agent", error = %error, "reading of gauges ended abnormally");
             }
+            self.retries.shutdown().await;
+            self.cluster.close().await;
             self.agent.stop().await;
-            tracing::info!(target: "agent", "consul server down");
+            let role = if self.agent.identity().server { "server" } else { "client" };
+            tracing::info!(target: "agent", "consul {role} down");
         };
         if tokio::time::timeout(STOP_TIMEOUT, all).await.is_err() {
             tracing::error!(target: "agent", "some tasks did not end in time and were abandoned");
         }
         tracing::info!(target: "agent", "shutdown complete");
+    }
+}
+
+/// Waits until the server in this process cannot go on; for ever where there is none.
+async fn failed_server(agent: &Agent) -> server::ServerError {
+    match agent.server() {
+        Some(server) => server.failed().await,
+        None => std::future::pending().await,
     }
 }

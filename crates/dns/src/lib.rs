@@ -4,6 +4,8 @@
 //! `lookup` asks the agent, `answer` and `srv` compose records of instances, `trim` cuts the reply to what the client
 //! takes.
 
+// A name's answer is one future through every floor down to the server.
+#![recursion_limit = "256"]
 #![forbid(unsafe_code)]
 
 mod address;

@@ -8,7 +8,8 @@ mod subscription;
 use ::agent::server::{Handle, Server};
 use bytes::Bytes;
 use types::method::Indexed;
-use types::{Backend, Consistency, Method, QueryMeta, QueryOptions, Version, Want};
+use types::rpc::RpcMethod;
+use types::{Backend, Consistency, QueryMeta, QueryOptions, Version, Want};
 
 use self::answers::Answers;
 use self::cached::CachedReads;
@@ -79,7 +80,7 @@ impl Read<'_> {
         body: impl FnOnce(T) -> Result<Bytes, Failure>,
     ) -> Answer
     where
-        M: Method<Reply = Indexed<T>>,
+        M: RpcMethod<Reply = Indexed<T>>,
         Server: Handle<M>,
     {
         let fail = |failure: Failure| match self.metadata_with_errors {
@@ -130,7 +131,7 @@ impl Read<'_> {
         body: impl FnOnce(T) -> Result<Bytes, Failure>,
     ) -> Result<(QueryMeta, Bytes), Failure>
     where
-        M: Method<Reply = Indexed<T>>,
+        M: RpcMethod<Reply = Indexed<T>>,
         Server: Handle<M>,
     {
         let answers = &self.call.door.reads.answers;

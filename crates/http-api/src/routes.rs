@@ -2,7 +2,8 @@
 
 use ::agent::server::{Handle, Server};
 use types::method::Indexed;
-use types::{Consistency, Method, QueryOptions};
+use types::rpc::RpcMethod;
+use types::{Consistency, QueryOptions};
 
 use crate::meta::Metadata;
 use crate::pipeline::Call;
@@ -16,12 +17,14 @@ pub(crate) mod agent_host;
 pub(crate) mod agent_maintenance;
 pub(crate) mod agent_metrics;
 pub(crate) mod agent_service;
+pub(crate) mod autopilot;
 pub(crate) mod body;
 pub(crate) mod catalog;
 pub(crate) mod connect_ca;
 pub(crate) mod coordinate;
 pub(crate) mod event;
 pub(crate) mod health;
+pub(crate) mod keyring;
 pub(crate) mod kv;
 pub(crate) mod kv_json;
 pub(crate) mod operator;
@@ -36,7 +39,7 @@ pub(crate) mod view;
 /// Asks a server for something with metadata.
 pub(crate) async fn ask<M, T>(call: &Call, request: M::Request) -> Result<M::Reply, Failure>
 where
-    M: Method<Reply = Indexed<T>>,
+    M: RpcMethod<Reply = Indexed<T>>,
     Server: Handle<M>,
 {
     call.door.agent.call::<M>(request).await.map_err(Failure::from)
@@ -51,7 +54,7 @@ pub(crate) async fn discover<M, T>(
     request: impl Fn(QueryOptions) -> M::Request,
 ) -> Result<(T, Metadata), Failure>
 where
-    M: Method<Reply = Indexed<T>>,
+    M: RpcMethod<Reply = Indexed<T>>,
     Server: Handle<M>,
 {
     let fail = |failure: Failure| if metadata_with_errors { failure.with_zero_metadata() } else { failure };
@@ -67,7 +70,7 @@ pub(crate) async fn ask_young<M, T>(
     request: &impl Fn(QueryOptions) -> M::Request,
 ) -> Result<M::Reply, Failure>
 where
-    M: Method<Reply = Indexed<T>>,
+    M: RpcMethod<Reply = Indexed<T>>,
     Server: Handle<M>,
 {
     let reply = ask::<M, T>(call, request(options.clone())).await?;

@@ -213,7 +213,7 @@ async fn all_who_wait_for_a_service_get_the_same_answer() {
             tokio::spawn(async move { running.get(&format!("/v1/health/service/web?index={before}&wait=20s")).await })
         })
         .collect();
-    while running.agent.server().store().watchers() < waiters.len() {
+    while running.agent.server().unwrap().store().watchers() < waiters.len() {
         tokio::task::yield_now().await;
     }
     let other = json!({"Node": "b", "SkipNodeUpdate": true, "Service": {"Service": "other"}});

@@ -248,9 +248,9 @@ async fn stopping_ends_requests_that_wait() {
     let index = running.get("/v1/kv/a").await.index();
     let stream = TcpStream::connect(running.address).await.unwrap();
     let path = format!("/v1/kv/a?index={index}");
-    let watchers = running.agent.server().store().watchers();
+    let watchers = running.agent.server().unwrap().store().watchers();
     let parked = tokio::spawn(async move { exchange(stream, "GET", &path, "", b"").await });
-    while running.agent.server().store().watchers() == watchers {
+    while running.agent.server().unwrap().store().watchers() == watchers {
         tokio::task::yield_now().await;
     }
     running.stop().await;
@@ -262,14 +262,14 @@ async fn a_client_that_goes_away_takes_its_waiting_request_along() {
     let running = Running::ready(Settings::default()).await;
     running.put("/v1/kv/a", "x").await;
     let index = running.get("/v1/kv/a").await.index();
-    let watchers = running.agent.server().store().watchers();
+    let watchers = running.agent.server().unwrap().store().watchers();
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(format!("GET /v1/kv/a?index={index} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
-    while running.agent.server().store().watchers() == watchers {
+    while running.agent.server().unwrap().store().watchers() == watchers {
         tokio::task::yield_now().await;
     }
     drop(stream);
-    while running.agent.server().store().watchers() > watchers {
+    while running.agent.server().unwrap().store().watchers() > watchers {
         tokio::task::yield_now().await;
     }
     running.stop().await;

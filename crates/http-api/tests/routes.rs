@@ -392,8 +392,13 @@ async fn the_agent_describes_itself_and_its_cluster() {
     );
     assert_eq!(running.get("/v1/catalog/datacenters?dc=zz&index=abc").await.text(), "[\"dc1\"]");
     assert_eq!(seen(&running.get("/v1/agent/monitor?loglevel=x").await), (400, "Unknown log level: x".to_owned()));
-    assert_eq!(seen(&running.put("/v1/agent/leave", "").await), (200, String::new()));
-    assert!(running.agent.leaving().is_cancelled());
+    // The answer comes when the agent has left.
+    let left = async {
+        running.agent.leaving().cancelled().await;
+        running.agent.stopping().cancel();
+    };
+    let (answer, ()) = tokio::join!(running.put("/v1/agent/leave", ""), left);
+    assert_eq!(seen(&answer), (200, String::new()));
     running.stop().await;
 }
 

@@ -52,10 +52,16 @@ pub struct ServerConfig {
     pub node_id: ServerId,
     /// How the server is reached.
     pub addresses: Addresses,
+    /// Port of the pool of servers of all datacenters, if this one is in it.
+    pub wan_join_port: Option<u16>,
     /// Where the log lives.
     pub storage: Storage,
     /// Start a cluster of one when there is no earlier state.
     pub bootstrap: bool,
+    /// So many voters start a cluster together once they know each other; 0 for no such start.
+    pub bootstrap_expect: u32,
+    /// Never votes.
+    pub read_replica: bool,
     /// Raft timing.
     pub raft: Timing,
     /// When the log is compacted.
@@ -64,6 +70,8 @@ pub struct ServerConfig {
     pub session_ttl_min: Duration,
     /// How long a request waits for a leader.
     pub rpc_hold_timeout: Duration,
+    /// How long a server that leaves still answers what it was asked before.
+    pub leave_drain_time: Duration,
     /// Wait of a blocking query that names none.
     pub default_query_time: Duration,
     /// Longest wait of a blocking query.

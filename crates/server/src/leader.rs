@@ -1,40 +1,43 @@
-//! What only the leader does: it looks after sessions, tombstones, coordinates, its own registration and the mesh's
-//! certificate authority.
+//! What only the leader does: it looks after sessions, tombstones, coordinates, the members' registrations, the other
+//! servers and the mesh's certificate authority.
 //!
-//! One task owns all duties. It wakes for effects of applied commands, for timers and for changes of leadership.
+//! One task owns all duties. It wakes for effects of applied commands, for timers, for changes of members and for
+//! changes of leadership. Everything it holds is taken up anew in each term (`docs/spec/server-operations.md` §2).
 
 mod ca;
-mod registration;
+mod peers;
+mod reconcile;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use bytes::Bytes;
+use consensus::State;
 use state::{Effect, Outcome};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use types::autopilot::AutopilotSetConfigRequest;
-use types::command::{SystemMetadataEntry, SystemMetadataRequest, TombstoneRequest};
-use types::{CoordinateEntry, GoDuration, MessageType, RpcError, Session, SessionOp, SessionRequest};
+use types::command::{SystemMetadataEntry, SystemMetadataRequest};
+use types::{MessageType, RpcError};
 
+use crate::members::Change;
 use crate::server::Shared;
+use crate::standing::Standing;
 use crate::tombstone_gc::TombstoneGc;
 
 /// Between two repairs of what the leader looks after.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long everything that was acknowledged before may take to be applied.
+const BARRIER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause after duties could not be taken up.
 const ESTABLISH_RETRY: Duration = Duration::from_secs(5);
-/// Coordinates written by one command.
-const COORDINATE_BATCH: usize = 128;
-/// Commands of coordinates in one flush; what is beyond is dropped.
-const COORDINATE_BATCHES: usize = 5;
-/// How often ending a session is tried again, and the first pause; it doubles each time.
-const SESSION_END_RETRIES: u32 = 6;
-const SESSION_END_PAUSE: Duration = Duration::from_secs(10);
-/// Sessions ended together.
-const SESSION_END_BATCH: usize = 128;
+/// How often a leader that cannot take up its duties tries to hand the leadership on.
+const TRANSFER_TRIES: u32 = 3;
+/// Every agent takes it as a sign that the cluster works again.
+const NEW_LEADER_EVENT: &str = "consul:new-leader";
 /// Switches every server of this version understands (`docs/spec/server-operations.md` §2.8).
 const SYSTEM_METADATA: [(&str, &str); 3] =
     [("intention-format", "config-entry"), ("virtual-ips", "true"), ("virtual-ips-term-gateway", "true")];
@@ -43,22 +46,32 @@ const SYSTEM_METADATA: [(&str, &str); 3] =
 pub(crate) struct Leader {
     shared: Arc<Shared>,
     effects: mpsc::UnboundedReceiver<Effect>,
+    changes: mpsc::Receiver<Change>,
     tombstones: TombstoneGc,
     /// Zero point of the tombstones' clock.
     epoch: Instant,
-    leading: bool,
+    /// The term this server leads in.
+    leading: Option<u64>,
+    reconcile: Interval,
     failed_ends: HashMap<String, u32>,
     ca_retry: ca::Retry,
 }
 
 impl Leader {
-    pub(crate) fn new(shared: Arc<Shared>, effects: mpsc::UnboundedReceiver<Effect>) -> Leader {
+    /// Must be called in the runtime.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        effects: mpsc::UnboundedReceiver<Effect>,
+        changes: mpsc::Receiver<Change>,
+    ) -> Leader {
         Leader {
             shared,
             effects,
+            changes,
             tombstones: TombstoneGc::default(),
             epoch: Instant::now(),
-            leading: false,
+            leading: None,
+            reconcile: ticker(RECONCILE_INTERVAL),
             failed_ends: HashMap::new(),
             ca_retry: ca::Retry::default(),
         }
@@ -68,59 +81,105 @@ impl Leader {
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
         let mut leadership = shared.consensus.leadership();
-        let mut reconcile = ticker(RECONCILE_INTERVAL);
         let mut coordinates = ticker(shared.config.coordinate_flush);
         loop {
+            leadership.borrow_and_update();
             self.follow_leadership().await;
+            let leads = self.leading.is_some();
             let reap = self.tombstones.next().map(|end| self.epoch + end);
             tokio::select! {
                 () = shared.stopping.cancelled() => return self.revoke(),
                 changed = leadership.changed() => if changed.is_err() { return self.revoke() },
                 Some(effect) = self.effects.recv() => self.heed(effect).await,
-                id = shared.sessions.expired(), if self.leading => self.end_sessions(id).await,
-                () = sleep_until(reap), if self.leading => self.reap_tombstones().await,
-                () = sleep_until(self.ca_retry.at()), if self.leading => self.initialize_ca().await,
-                _ = coordinates.tick(), if self.leading => self.flush_coordinates().await,
-                _ = reconcile.tick(), if self.leading => self.reconcile().await,
-                () = shared.reconcile.notified(), if self.leading => self.reconcile().await,
+                id = shared.sessions.expired(), if leads => self.end_sessions(id).await,
+                () = sleep_until(reap), if leads => self.reap_tombstones().await,
+                () = sleep_until(self.ca_retry.at()), if leads => self.initialize_ca().await,
+                _ = coordinates.tick(), if leads => self.flush_coordinates().await,
+                _ = self.reconcile.tick(), if leads => reconcile::all(&shared).await,
+                Some(change) = self.changes.recv(), if leads => reconcile::change(&shared, &change).await,
             }
         }
     }
 
-    async fn follow_leadership(&mut self) {
-        if self.shared.consensus.status().leader.is_some() {
+    /// The term in which Raft has this server as its leader.
+    fn term(&self) -> Option<u64> {
+        let leadership = self.shared.consensus.leadership();
+        let now = leadership.borrow();
+        if now.leader.is_some() {
             self.shared.heard_leader.store(true, Ordering::Release);
         }
-        let leads = self.shared.consensus.is_leader();
-        if leads == self.leading {
+        (now.state == State::Leader).then_some(now.term)
+    }
+
+    async fn follow_leadership(&mut self) {
+        let term = self.term();
+        if term == self.leading {
             return;
         }
-        if !leads {
+        if self.leading.is_some() {
+            self.revoke();
             tracing::info!(target: "agent.server", "cluster leadership lost");
-            return self.revoke();
         }
+        let Some(term) = term else { return };
         tracing::info!(target: "agent.server", "cluster leadership acquired");
-        tracing::info!(target: "agent.server", payload = self.shared.config.node_name.as_str(), "New leader elected");
-        self.leading = true;
-        while self.leading {
-            let Err(error) = self.establish().await else { return };
-            if self.shared.stopping.is_cancelled() {
+        self.leading = Some(term);
+        self.announce().await;
+        self.take_up(term).await;
+    }
+
+    /// Tells every agent who leads from now on.
+    async fn announce(&self) {
+        let name = Bytes::from(self.shared.config.node_name.clone().into_bytes());
+        if let Err(error) = self.shared.members.lan().user_event(NEW_LEADER_EVENT, name, false).await {
+            tracing::warn!(target: "agent.server", error, "failed to broadcast new leader event");
+        }
+    }
+
+    /// Takes up the duties of this term, however often that takes, while this server leads in it.
+    async fn take_up(&mut self, term: u64) {
+        loop {
+            let Err(error) = self.establish(term).await else {
+                // What the members have to do with it can wait: reads need not.
+                return self.reconcile.reset_immediately();
+            };
+            if self.shared.stopping.is_cancelled() || self.term() != Some(term) {
                 return;
             }
             tracing::error!(target: "agent.server", error = %error, "failed to establish leadership");
+            self.drop_duties();
+            if self.hand_on().await {
+                return;
+            }
             tokio::select! {
                 () = self.shared.stopping.cancelled() => return,
                 () = tokio::time::sleep(ESTABLISH_RETRY) => {}
             }
-            self.leading = self.shared.consensus.is_leader();
+            if self.term() != Some(term) {
+                return;
+            }
         }
-        self.revoke();
     }
 
-    async fn establish(&mut self) -> Result<(), RpcError> {
+    /// Gives the leadership to another server that can perhaps do what this one cannot.
+    async fn hand_on(&self) -> bool {
+        for attempt in 1..=TRANSFER_TRIES {
+            match self.shared.consensus.transfer_leadership().await {
+                Ok(()) => {
+                    tracing::info!(target: "agent.server", attempt, retry_limit = TRANSFER_TRIES,
+                        "successfully transferred leadership");
+                    return true;
+                }
+                Err(error) => tracing::error!(target: "agent.server", attempt, retry_limit = TRANSFER_TRIES,
+                    error = %error, "failed to transfer leadership attempt, will retry"),
+            }
+        }
+        false
+    }
+
+    async fn establish(&mut self, term: u64) -> Result<(), RpcError> {
         let began = Instant::now();
-        self.shared.consensus.read_barrier().await.map_err(|e| RpcError::other(e.to_string()))?;
-        self.shared.caught_up.send_replace(true);
+        self.await_barrier().await?;
+        self.shared.standing.send_replace(Standing { caught_up: term, ready: 0 });
         let snapshot = self.shared.store.snapshot();
         self.tombstones.clear();
         self.tombstones.hint(self.now(), snapshot.last_index());
@@ -131,21 +190,42 @@ impl Leader {
         self.store_autopilot_config().await?;
         self.store_system_metadata().await?;
         // Leadership does not depend on it: after a restore the catalog may hold another node of this name.
-        self.reconcile().await;
+        reconcile::own(&self.shared).await;
         self.initialize_ca().await;
-        self.shared.ready.store(true, Ordering::Release);
+        self.shared.standing.send_replace(Standing { caught_up: term, ready: term });
         self.shared.established.send_modify(|n| *n += 1);
         tracing::debug!(target: "agent.server", duration = ?began.elapsed(), "successfully established leadership");
         Ok(())
     }
 
+    /// Waits until all that was acknowledged in earlier terms is applied here.
+    async fn await_barrier(&self) -> Result<(), RpcError> {
+        let barrier = tokio::time::timeout(BARRIER_TIMEOUT, self.shared.consensus.barrier()).await;
+        let outcome = match barrier {
+            Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            Err(_) => Err("timed out waiting for barrier".to_owned()),
+        };
+        outcome.map_err(|error| {
+            tracing::error!(target: "agent.server", error, "failed to wait for barrier");
+            RpcError::Other(error)
+        })
+    }
+
+    /// Ends all that belongs to leading.
     fn revoke(&mut self) {
-        self.leading = false;
-        self.shared.caught_up.send_replace(false);
+        self.leading = None;
+        self.shared.standing.send_replace(Standing::default());
+        self.drop_duties();
+        self.shared.coordinates.lock().clear();
+        // Changes of members that came before another leader's time say nothing in the next of ours.
+        while self.changes.try_recv().is_ok() {}
+    }
+
+    /// Ends the duties of a term, which still stands.
+    fn drop_duties(&mut self) {
+        self.shared.standing.send_modify(|now| now.ready = 0);
         self.tombstones.clear();
         self.shared.sessions.clear();
-        self.shared.coordinates.lock().clear();
-        self.shared.ready.store(false, Ordering::Release);
         self.failed_ends.clear();
         self.ca_retry.clear();
     }
@@ -159,102 +239,34 @@ impl Leader {
             Ok(()) => self.ca_retry.clear(),
             Err(error) => {
                 let pause = self.ca_retry.failed(Instant::now());
-                tracing::error!(target: "agent.connect.ca", error = %error, retry_in = ?pause, "failed to initialize CA");
+                tracing::error!(target: "agent.connect.ca", error = %error, retry_in = ?pause,
+                    "failed to initialize CA");
             }
         }
     }
 
     async fn heed(&mut self, effect: Effect) {
+        let leads = self.leading.is_some();
         match effect {
             Effect::LockDelay { key, delay } => self.shared.lock_delays.start(key, delay),
-            Effect::SessionCreated { id, ttl } if self.leading => self.start_timer(&id, &ttl),
+            Effect::SessionCreated { id, ttl } if leads => self.start_timer(&id, &ttl),
             Effect::SessionDestroyed { id } => {
                 self.shared.sessions.stop(&id);
                 self.failed_ends.remove(&id);
             }
-            Effect::Tombstoned { index } if self.leading => self.tombstones.hint(self.now(), index),
+            Effect::Tombstoned { index } if leads => self.tombstones.hint(self.now(), index),
             Effect::Restored => self.start_over().await,
             _ => {}
         }
     }
 
-    /// The whole state has been replaced: everything derived from it is taken up again.
+    /// The whole state has been replaced: everything derived from it is taken up again. What was acknowledged before
+    /// stays applied, so reads need not wait.
     async fn start_over(&mut self) {
         self.shared.lock_delays.clear();
-        if !self.leading {
-            return;
-        }
-        self.revoke();
-        self.follow_leadership().await;
-    }
-
-    fn start_timer(&self, id: &str, ttl: &str) {
-        // The TTL was checked when the session was made; one restored from elsewhere that does not parse has no timer.
-        let ttl = GoDuration::parse(ttl).map(|d| d.as_std()).unwrap_or_default();
-        if !ttl.is_zero() {
-            self.shared.sessions.renew(id, ttl);
-        }
-    }
-
-    async fn end_sessions(&mut self, first: String) {
-        let more = std::iter::from_fn(|| self.shared.sessions.pop_expired()).take(SESSION_END_BATCH - 1);
-        let ids: Vec<String> = std::iter::once(first).chain(more).collect();
-        let shared = &self.shared;
-        let outcomes = join_all(ids.into_iter().map(|id| async move {
-            let session = Session { id: id.clone(), ..Session::default() };
-            let request = SessionRequest { op: SessionOp::Destroy, session, ..SessionRequest::default() };
-            (id, shared.propose(MessageType::Session, &request).await)
-        }))
-        .await;
-        for (id, outcome) in outcomes {
-            match outcome {
-                Ok(_) => tracing::debug!(target: "agent.server", session = id.as_str(), "Session TTL expired"),
-                Err(error) => self.retry_end(id, &error),
-            }
-        }
-    }
-
-    fn retry_end(&mut self, id: String, error: &RpcError) {
-        tracing::error!(target: "agent.server", session = id.as_str(), error = %error, "Session destroy failed");
-        let tries = self.failed_ends.entry(id.clone()).or_default();
-        if *tries < SESSION_END_RETRIES {
-            self.shared.sessions.set(&id, SESSION_END_PAUSE * 2u32.pow(*tries));
-            *tries += 1;
-        } else {
-            self.failed_ends.remove(&id);
-        }
-    }
-
-    async fn reap_tombstones(&mut self) {
-        let Some(reap_index) = self.tombstones.due(self.now()) else { return };
-        let request = TombstoneRequest { op: "reap".to_owned(), reap_index, ..TombstoneRequest::default() };
-        if let Err(error) = self.shared.propose(MessageType::Tombstone, &request).await {
-            tracing::error!(target: "agent.server", index = reap_index, error = %error, "failed to reap tombstones");
-        }
-    }
-
-    async fn flush_coordinates(&self) {
-        let updates = std::mem::take(&mut *self.shared.coordinates.lock());
-        let discarded = updates.len().saturating_sub(COORDINATE_BATCH * COORDINATE_BATCHES);
-        if discarded > 0 {
-            tracing::warn!(target: "agent.server", number_discarded = discarded, "Discarded coordinate updates");
-        }
-        let entries: Vec<CoordinateEntry> = updates
-            .into_values()
-            .take(COORDINATE_BATCH * COORDINATE_BATCHES)
-            .map(|u| CoordinateEntry { node: u.node, segment: u.segment, coord: u.coord })
-            .collect();
-        for batch in entries.chunks(COORDINATE_BATCH) {
-            if let Err(error) = self.shared.propose(MessageType::CoordinateBatchUpdate, &batch).await {
-                tracing::error!(target: "agent.server", error = %error, "Batch update failed");
-            }
-        }
-    }
-
-    async fn reconcile(&self) {
-        if let Err(error) = registration::register_self(&self.shared).await {
-            tracing::error!(target: "agent.server", error = %error, "failed to reconcile");
-        }
+        let Some(term) = self.leading else { return };
+        self.drop_duties();
+        self.take_up(term).await;
     }
 
     async fn store_autopilot_config(&self) -> Result<(), RpcError> {
@@ -283,14 +295,10 @@ impl Leader {
         }
         Ok(())
     }
-
-    /// Time on the tombstones' clock.
-    fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
 }
 
-fn ticker(period: Duration) -> tokio::time::Interval {
+/// Ticks at once, then at each end of the period; what was missed is not made up for.
+pub(crate) fn ticker(period: Duration) -> Interval {
     let mut ticker = tokio::time::interval(period);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticker

@@ -1,8 +1,8 @@
 //! Reads: consistency, and waiting for a change.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use consensus::State;
 use state::{Snapshot, Topic};
 use tokio::time::Instant;
 use types::method::Indexed;
@@ -10,9 +10,10 @@ use types::query::Consistency;
 use types::{QueryMeta, QueryOptions, RpcError, Version, Want};
 
 use crate::server::Shared;
+use crate::standing::{deposed, random_below};
 
 /// A blocking query waits up to this fraction of its wait longer, so that many do not end at once.
-const JITTER_FRACTION: u32 = 16;
+pub(crate) const JITTER_FRACTION: u32 = 16;
 
 /// A read in two parts: waiting for a change costs no more than its index.
 pub(crate) struct Parts<I, V> {
@@ -75,27 +76,43 @@ impl Shared {
         query: impl Fn(&Snapshot) -> (u64, T),
     ) -> Result<Seen<T>, RpcError> {
         self.check_datacenter(&options.datacenter)?;
-        self.check_consistency(options.consistency).await?;
         if options.min_index == 0 {
+            self.check_consistency(options.consistency).await?;
             return Ok(self.look(&query, false));
         }
         let deadline = Instant::now() + self.wait_of(options.max_wait);
         let generation = self.store.snapshot().generation();
+        let mut standing = self.standing.subscribe();
+        let stale = options.consistency == Consistency::Stale;
         let mut waited = false;
         loop {
             // Registered before looking: a change in between wakes the wait instead of being missed.
             let changed = self.store.watch(topics());
+            let before = *standing.borrow_and_update();
+            self.check_consistency(options.consistency).await?;
             if let Some(seen) = self.look_for(options.min_index, generation, &query, waited) {
                 return Ok(seen);
             }
             waited = true;
             tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep_until(deadline) => return Ok(self.look(&query, true)),
+                biased;
                 // A client that waits when the server stops gets what there is, as on a timeout.
-                () = self.stopping.cancelled() => return Ok(self.look(&query, true)),
+                () = self.stopping.cancelled() => return self.last_look(stale, &query),
+                () = changed => {}
+                // What the state says from here on may be old: the new leader is to be asked.
+                () = deposed(&mut standing, before), if !stale => return Err(RpcError::NoLeader),
+                () = tokio::time::sleep_until(deadline) => {
+                    self.check_consistency(options.consistency).await?;
+                    return Ok(self.look(&query, true));
+                }
             }
         }
+    }
+
+    /// What there is when the server stops, unless another has taken the lead.
+    fn last_look<T>(&self, stale: bool, query: &impl Fn(&Snapshot) -> (u64, T)) -> Result<Seen<T>, RpcError> {
+        let deposed = matches!(self.consensus.status().state, State::Follower | State::Candidate);
+        if deposed && !stale { Err(RpcError::NoLeader) } else { Ok(self.look(query, true)) }
     }
 
     /// What there is now if its index is above `min_index`. A restore ends every wait, whatever the index says then.
@@ -116,57 +133,6 @@ impl Shared {
         Seen { snapshot, index, value, waited }
     }
 
-    /// Makes sure this server may answer with the freshness asked for.
-    pub(crate) async fn check_consistency(&self, consistency: Consistency) -> Result<(), RpcError> {
-        match consistency {
-            Consistency::Stale if self.heard_leader.load(Ordering::Acquire) => Ok(()),
-            Consistency::Default | Consistency::Stale => {
-                self.await_leader().await?;
-                self.await_caught_up().await
-            }
-            Consistency::Consistent => {
-                self.await_leader().await?;
-                self.await_ready().await?;
-                self.consensus.read_barrier().await.map_err(|_| RpcError::NoLeader)
-            }
-        }
-    }
-
-    /// A leader that has just started may still be applying what was acknowledged before: no read sees less than that.
-    async fn await_caught_up(&self) -> Result<(), RpcError> {
-        if *self.caught_up.borrow() {
-            return Ok(());
-        }
-        let mut caught_up = self.caught_up.subscribe();
-        tokio::select! {
-            () = self.stopping.cancelled() => Err(RpcError::Shutdown),
-            done = tokio::time::timeout(self.config.rpc_hold_timeout, caught_up.wait_for(|done| *done)) => match done {
-                Ok(Ok(_)) => Ok(()),
-                _ => Err(RpcError::NoLeader),
-            },
-        }
-    }
-
-    async fn await_ready(&self) -> Result<(), RpcError> {
-        if self.ready.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut established = self.established.subscribe();
-        let ready = async {
-            while !self.ready.load(Ordering::Acquire) {
-                if established.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        tokio::select! {
-            () = self.stopping.cancelled() => Err(RpcError::Shutdown),
-            done = tokio::time::timeout(self.config.rpc_hold_timeout, ready) => {
-                done.map_err(|_| RpcError::NotReadyForConsistentReads)
-            }
-        }
-    }
-
     /// Metadata of an answer with this index.
     pub(crate) fn meta(&self, index: u64) -> QueryMeta {
         if self.consensus.is_leader() {
@@ -182,14 +148,13 @@ impl Shared {
     }
 
     fn wait_of(&self, asked: Duration) -> Duration {
-        let wait = if asked.is_zero() { self.config.default_query_time } else { asked };
-        let wait = wait.min(self.config.max_query_time);
+        let wait = self.longest_wait(asked);
         wait + random_below(wait / JITTER_FRACTION)
     }
-}
 
-fn random_below(limit: Duration) -> Duration {
-    let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
-    let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-    if nanos == 0 { Duration::ZERO } else { Duration::from_nanos(random % nanos) }
+    /// How long a read that asks for this waits for a change, without its random part.
+    pub(crate) fn longest_wait(&self, asked: Duration) -> Duration {
+        let wait = if asked.is_zero() { self.config.default_query_time } else { asked };
+        wait.min(self.config.max_query_time)
+    }
 }

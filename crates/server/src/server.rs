@@ -5,24 +5,45 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use consensus::Consensus;
+use consensus::{Consensus, State};
+use gossip::Gossip;
 use parking_lot::Mutex;
+use rpc::Pool;
 use state::Store;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use types::{CoordinateUpdate, Method, RpcError};
 
+use crate::autopilot::{self, Board};
 use crate::config::{ServerConfig, Storage};
 use crate::leader::Leader;
 use crate::lock_delays::LockDelays;
 use crate::machine::Machine;
+use crate::members::{self, CHANGES_MAX, Members};
+use crate::recovery::Recovery;
 use crate::session_timers::SessionTimers;
+use crate::standing::Standing;
+use crate::transport::RaftTransport;
+use crate::{bootstrap, recovery};
 
-/// Answers one method. Every method of [`types::method`] that exists is an implementation for [`Server`].
+/// Answers one method from this server's own state, or says [`RpcError::NoLeader`] where only the leader may answer.
+/// Every method of [`types::method`] that exists is an implementation for [`Server`]; [`Server::call`] finds the server
+/// that can answer.
 pub trait Handle<M: Method> {
     /// Serves one request.
     fn handle(&self, request: M::Request) -> impl Future<Output = Result<M::Reply, RpcError>> + Send;
+}
+
+/// How a server reaches the others. All of it stays the caller's to stop, after the server.
+#[derive(Clone)]
+pub struct Fabric {
+    /// Every agent of the datacenter.
+    pub lan: Gossip,
+    /// The servers of all datacenters, if this one is among them.
+    pub wan: Option<Gossip>,
+    /// Calls to other servers.
+    pub pool: Pool,
 }
 
 /// The server could not start or go on.
@@ -32,6 +53,9 @@ pub enum ServerError {
     /// Consensus could not start.
     #[error("{0}")]
     Consensus(#[from] consensus::Error),
+    /// The servers given by an operator cannot be taken.
+    #[error("{0}")]
+    Recovery(String),
     /// The replicated log holds a command that this version must not skip.
     #[error("{0}")]
     Fatal(String),
@@ -48,22 +72,23 @@ pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) consensus: Consensus<Machine>,
     pub(crate) store: Store,
+    pub(crate) members: Arc<Members>,
+    pub(crate) pool: Pool,
     pub(crate) sessions: SessionTimers,
     pub(crate) lock_delays: LockDelays,
     pub(crate) coordinates: Mutex<BTreeMap<(String, String), CoordinateUpdate>>,
-    /// Asks the leader to compare its registration with the catalog now.
-    pub(crate) reconcile: Notify,
-    /// The leader has finished its duties: consistent reads may be answered.
-    pub(crate) ready: AtomicBool,
+    pub(crate) autopilot: Board,
+    /// How far this server has taken up leading.
+    pub(crate) standing: watch::Sender<Standing>,
     /// Counts establishments, so that a restore can wait for the next one.
     pub(crate) established: watch::Sender<u64>,
-    /// Whether this server leads and has applied everything that was acknowledged before it did.
-    pub(crate) caught_up: watch::Sender<bool>,
-    /// Whether this server has ever known a leader: from then on it answers stale reads, whatever becomes of the leader.
+    /// Whether this server has ever known a leader: from then on it answers stale reads, whatever becomes of it.
     pub(crate) heard_leader: AtomicBool,
+    /// This server is about to go: it forwards nothing any more.
+    pub(crate) leaving: CancellationToken,
     pub(crate) stopping: CancellationToken,
     fatal: watch::Sender<Option<String>>,
-    leader: Mutex<Option<JoinHandle<()>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Server {
@@ -72,36 +97,62 @@ impl Server {
     /// `stopping` ends every wait inside the server; [`Server::stop`] must still be called and awaited.
     ///
     /// # Errors
-    /// Whatever keeps the log or its snapshots from being opened, naming the file.
-    pub async fn start(config: ServerConfig, stopping: CancellationToken) -> Result<Server, ServerError> {
+    /// Whatever keeps the log or its snapshots from being opened, naming the file; a `peers.json` that is not usable.
+    pub async fn start(
+        config: ServerConfig,
+        fabric: Fabric,
+        stopping: CancellationToken,
+    ) -> Result<Server, ServerError> {
+        let Fabric { lan, wan, pool } = fabric;
+        // Events from here on; what was before is in the table.
+        let events = lan.subscribe();
+        let members = Arc::new(Members::new(lan, wan, config.datacenter.clone()));
         let (writer, store) = state::Writer::new();
         let (effects, effects_in) = mpsc::unbounded_channel();
         let (fatal, _) = watch::channel(None);
         let machine = Machine::new(writer, effects, fatal.clone());
-        let consensus = Consensus::start(consensus_config(&config), machine, stopping.clone()).await?;
-        let bootstrap = config.bootstrap && consensus.pristine();
-        if bootstrap {
-            let own = (config.node_id, server_address(&config));
-            consensus.bootstrap(&[own]).await?;
+        let recovery = recovery::find(&config.storage)?;
+        let transport = Arc::new(RaftTransport { members: members.clone(), pool: pool.clone() });
+        let consensus_config = consensus_config(&config, recovery.as_ref(), transport);
+        let consensus = match Consensus::start(consensus_config, machine, stopping.clone()).await {
+            Ok(consensus) => consensus,
+            Err(error) if recovery.is_some() => return Err(ServerError::Recovery(format!("recovery failed: {error}"))),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(recovery) = recovery {
+            recovery.done()?;
+        }
+        if config.bootstrap && !config.read_replica && consensus.pristine() {
+            consensus.bootstrap(&[(config.node_id, server_address(&config), true)]).await?;
         }
         let shared = Arc::new(Shared {
             consensus,
             store,
+            members,
+            pool,
             sessions: SessionTimers::default(),
             lock_delays: LockDelays::default(),
             coordinates: Mutex::default(),
-            reconcile: Notify::new(),
-            ready: AtomicBool::new(false),
+            autopilot: Board::default(),
+            standing: watch::channel(Standing::default()).0,
             established: watch::channel(0).0,
-            caught_up: watch::channel(false).0,
             heard_leader: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
             stopping,
             fatal,
-            leader: Mutex::default(),
+            tasks: Mutex::default(),
             config,
         });
-        let duties = tokio::spawn(Leader::new(shared.clone(), effects_in).run());
-        *shared.leader.lock() = Some(duties);
+        let (changes, changes_in) = mpsc::channel(CHANGES_MAX);
+        let mut tasks = vec![
+            tokio::spawn(Leader::new(shared.clone(), effects_in, changes_in).run()),
+            tokio::spawn(members::follow(shared.clone(), events, changes)),
+            tokio::spawn(autopilot::run(shared.clone())),
+        ];
+        if shared.config.bootstrap_expect > 0 && !shared.config.bootstrap {
+            tasks.push(tokio::spawn(bootstrap::run(shared.clone())));
+        }
+        *shared.tasks.lock() = tasks;
         Ok(Server { shared })
     }
 
@@ -115,18 +166,23 @@ impl Server {
         }
     }
 
-    /// Stops the duties and consensus, and waits until both have ended and the log is flushed.
+    /// Stops the duties and consensus, and waits until all have ended and the log is flushed.
     pub async fn stop(&self) {
         self.shared.stopping.cancel();
-        let duties = self.shared.leader.lock().take();
-        if let Some(duties) = duties
-            && let Err(error) = duties.await
-        {
-            tracing::error!(target: "agent.server", error = %error, "leader duties ended abnormally");
+        let tasks = std::mem::take(&mut *self.shared.tasks.lock());
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(target: "agent.server", error = %error, "a task of the server ended abnormally");
+            }
         }
         if let Err(error) = self.shared.consensus.shutdown().await {
             tracing::error!(target: "agent.server", error = %error, "consensus did not shut down cleanly");
         }
+    }
+
+    /// Whether this server leads, and a quorum has said so lately.
+    pub fn is_leader(&self) -> bool {
+        self.shared.consensus.is_leader()
     }
 
     /// What consensus knows of itself.
@@ -145,12 +201,23 @@ impl Server {
     }
 }
 
+impl Shared {
+    /// Whether Raft has this server as its leader, even if its lease has run out.
+    pub(crate) fn leads_raft(&self) -> bool {
+        self.consensus.leadership().borrow().state == State::Leader
+    }
+}
+
 /// `ip:port` of the server's own RPC port.
 pub(crate) fn server_address(config: &ServerConfig) -> String {
     std::net::SocketAddr::new(config.addresses.advertise, config.addresses.server_port).to_string()
 }
 
-fn consensus_config(config: &ServerConfig) -> consensus::Config {
+fn consensus_config(
+    config: &ServerConfig,
+    recovery: Option<&Recovery>,
+    transport: Arc<RaftTransport>,
+) -> consensus::Config {
     consensus::Config {
         server_id: config.node_id,
         address: server_address(config),
@@ -160,5 +227,7 @@ fn consensus_config(config: &ServerConfig) -> consensus::Config {
         },
         timing: config.raft,
         snapshot: config.snapshots,
+        transport,
+        recovery: recovery.map(|recovery| recovery.servers.clone()),
     }
 }

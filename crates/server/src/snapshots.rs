@@ -1,10 +1,17 @@
 //! Saving the whole state as an archive, and replacing it by one (`docs/spec/server-operations.md` §9).
+//!
+//! Both are the leader's; another server passes the archive on. Only a stale save is answered by any server, from the
+//! state it has.
+
+mod archive;
+mod stream;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io;
+use std::time::Duration;
 
-use bytes::Bytes;
+use rpc::snapshot_stream::{self, Saved};
+use rpc::{Kind, Target};
 use state::Outcome;
 use tokio::sync::watch;
 use types::command::RestoreChunk;
@@ -13,6 +20,8 @@ use types::query::Consistency;
 use types::{MessageType, QueryMeta, RpcError};
 
 use crate::server::{Server, Shared};
+use archive::{read_archive, read_part, write_archive};
+pub(crate) use stream::SnapshotDoor;
 
 /// Bytes of state that one entry of the log carries during a restore.
 const RESTORE_CHUNK_BYTES: usize = 512 * 1024;
@@ -37,6 +46,9 @@ impl Server {
         let shared = &self.shared;
         shared.check_datacenter(&request.datacenter)?;
         if !request.allow_stale {
+            if let Some(leader) = shared.find_leader().await? {
+                return save_elsewhere(shared, &leader, request).await;
+            }
             shared.check_consistency(Consistency::Consistent).await?;
         }
         let version = shared.store.snapshot();
@@ -52,11 +64,10 @@ impl Server {
     /// Whatever is wrong with the archive; `No cluster leader`.
     pub async fn snapshot_restore(&self, request: &SnapshotRequest, archive: File) -> Result<(), RpcError> {
         let shared = &self.shared;
-        shared.check_datacenter(&request.datacenter)?;
-        if request.allow_stale {
-            return Err(RpcError::other("stale not allowed for restore"));
+        check_restore(shared, request)?;
+        if let Some(leader) = shared.find_leader().await? {
+            return restore_elsewhere(shared, &leader, request, archive).await;
         }
-        shared.await_leader().await?;
         let (state, size) = blocking(move || read_archive(archive)).await?;
         let established = shared.established.subscribe();
         let before = *established.borrow();
@@ -68,38 +79,39 @@ impl Server {
     }
 }
 
-fn write_archive(version: &state::Snapshot, status: &consensus::Status) -> io::Result<File> {
-    let mut state = anonymous_file()?;
-    let mut out = BufWriter::new(&mut state);
-    version.write_to(&mut out)?;
-    out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    let meta = archive_meta(version, status, state.stream_position()?)?;
-    state.seek(SeekFrom::Start(0))?;
-    let mut archive = anonymous_file()?;
-    snapshot::write_archive(BufWriter::new(&mut archive), &meta, BufReader::new(state)).map_err(io::Error::other)?;
-    archive.seek(SeekFrom::Start(0))?;
-    Ok(archive)
+/// Refuses a restore that can never be, before anything of the archive is read.
+fn check_restore(shared: &Shared, request: &SnapshotRequest) -> Result<(), RpcError> {
+    shared.check_datacenter(&request.datacenter)?;
+    if request.allow_stale {
+        return Err(RpcError::other("stale not allowed for restore"));
+    }
+    Ok(())
 }
 
-fn archive_meta(version: &state::Snapshot, status: &consensus::Status, size: u64) -> io::Result<snapshot::Meta> {
-    let servers = status.members.iter().map(|member| snapshot::Server {
-        suffrage: if member.voter { snapshot::Suffrage::Voter } else { snapshot::Suffrage::Nonvoter },
-        id: member.id.to_string(),
-        address: member.address.clone(),
-    });
-    let configuration = snapshot::Configuration { servers: servers.collect() };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let (index, term) = (version.last_index(), status.term);
-    snapshot::Meta::new(index, term, configuration, status.configuration_index, size, now).map_err(io::Error::other)
+/// The request as other servers want it: they do not fill in their own datacenter.
+fn addressed(shared: &Shared, request: &SnapshotRequest) -> SnapshotRequest {
+    SnapshotRequest { datacenter: shared.config.datacenter.clone(), ..request.clone() }
 }
 
-fn read_archive(mut archive: File) -> io::Result<(File, u64)> {
-    archive.seek(SeekFrom::Start(0))?;
-    let mut state = anonymous_file()?;
-    snapshot::read_archive(BufReader::new(archive), BufWriter::new(&mut state)).map_err(io::Error::other)?;
-    let size = state.stream_position()?;
-    state.seek(SeekFrom::Start(0))?;
-    Ok((state, size))
+async fn save_elsewhere(
+    shared: &Shared,
+    leader: &Target,
+    request: &SnapshotRequest,
+) -> Result<SavedSnapshot, RpcError> {
+    let conn = shared.pool.open(leader, Kind::Snapshot).await.map_err(failed)?;
+    let Saved { meta, archive } = snapshot_stream::save(conn, &addressed(shared, request)).await?;
+    Ok(SavedSnapshot { meta, archive: stream::spool(archive).await.map_err(failed)? })
+}
+
+async fn restore_elsewhere(
+    shared: &Shared,
+    leader: &Target,
+    request: &SnapshotRequest,
+    archive: File,
+) -> Result<(), RpcError> {
+    let archive = stream::from_start(archive).await.map_err(failed)?;
+    let conn = shared.pool.open(leader, Kind::Snapshot).await.map_err(failed)?;
+    snapshot_stream::restore(conn, &addressed(shared, request), archive).await.map(drop)
 }
 
 /// Sends the state through the log in parts; the last one replaces the state everywhere at once.
@@ -118,12 +130,6 @@ async fn propose_state(shared: &Shared, mut state: File, size: u64) -> Result<()
     Ok(())
 }
 
-fn read_part(mut state: File) -> io::Result<(File, Bytes)> {
-    let mut data = Vec::with_capacity(RESTORE_CHUNK_BYTES);
-    (&mut state).take(RESTORE_CHUNK_BYTES as u64).read_to_end(&mut data)?;
-    Ok((state, data.into()))
-}
-
 async fn await_established(
     shared: &Shared,
     mut established: watch::Receiver<u64>,
@@ -138,15 +144,14 @@ async fn await_established(
     }
 }
 
-/// A file without a name in the temporary directory.
-fn anonymous_file() -> io::Result<File> {
-    tempfile::tempfile()
-}
-
 /// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, RpcError> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|e| RpcError::other(e.to_string())),
+        Ok(done) => done.map_err(failed),
         Err(_) => Err(RpcError::Shutdown),
     }
+}
+
+fn failed(error: io::Error) -> RpcError {
+    RpcError::other(error.to_string())
 }

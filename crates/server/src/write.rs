@@ -1,13 +1,11 @@
 //! Writes: from a request to an entry of the log and its outcome.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use consensus::ProposeError;
 use serde::Serialize;
 use state::Outcome;
 use telemetry::metrics::{self, Counter, Sample};
-use tokio::time::Instant;
 use types::{MessageType, RpcError};
 
 use crate::server::Shared;
@@ -17,8 +15,6 @@ static COMMIT_TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("raft.co
 
 /// Commands larger than this are worth a warning.
 const LARGE_COMMAND_BYTES: usize = 1024 * 1024;
-/// Longest pause between two tries to find a leader.
-const LEADER_POLL: Duration = Duration::from_millis(100);
 
 impl Shared {
     /// Refuses a datacenter other than ours.
@@ -29,30 +25,8 @@ impl Shared {
         Err(RpcError::NoPathToDatacenter)
     }
 
-    /// Waits until this server is the leader, at most the hold timeout.
-    pub(crate) async fn await_leader(&self) -> Result<(), RpcError> {
-        if self.consensus.is_leader() {
-            return Ok(());
-        }
-        let deadline = Instant::now() + self.config.rpc_hold_timeout;
-        let mut leadership = self.consensus.leadership();
-        while !self.consensus.is_leader() {
-            let pause = Instant::now() + LEADER_POLL;
-            tokio::select! {
-                () = self.stopping.cancelled() => return Err(RpcError::Shutdown),
-                changed = leadership.changed() => if changed.is_err() { return Err(RpcError::Shutdown) },
-                () = tokio::time::sleep_until(pause.min(deadline)) => {}
-            }
-            if Instant::now() >= deadline {
-                return Err(RpcError::NoLeader);
-            }
-        }
-        Ok(())
-    }
-
     /// Puts a command into the log and waits until it is applied here.
     pub(crate) async fn propose<T: Serialize>(&self, kind: MessageType, payload: &T) -> Result<Outcome, RpcError> {
-        self.await_leader().await?;
         let command = types::command::encode(kind, payload).map_err(|e| RpcError::other(e.to_string()))?;
         if command.len() > LARGE_COMMAND_BYTES {
             tracing::warn!(target: "agent.server", size_in_bytes = command.len(), "Attempting to apply large raft entry");

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::DEADLINE;
-use server::{Handle, Server};
+use server::Server;
 use types::method::{
     CatalogDeregister, CatalogGatewayServices, CatalogListServices, CatalogRegister, CatalogServiceNodes,
     CatalogVirtualIpForService, DatacenterRequest, HealthServiceNodes, Indexed, ServiceRequest,
@@ -26,13 +26,13 @@ async fn register(server: &Server, node: &str, service: NodeService) {
         service: Some(service),
         ..RegisterRequest::default()
     };
-    Handle::<CatalogRegister>::handle(server, request).await.expect("a registration");
+    server.call::<CatalogRegister>(request).await.expect("a registration");
 }
 
 async fn deregister(server: &Server, node: &str, service_id: &str) {
     let request =
         DeregisterRequest { node: node.to_owned(), service_id: service_id.to_owned(), ..DeregisterRequest::default() };
-    Handle::<CatalogDeregister>::handle(server, request).await.expect("a deregistration");
+    server.call::<CatalogDeregister>(request).await.expect("a deregistration");
 }
 
 fn plain(name: &str, tags: &[&str]) -> NodeService {
@@ -51,7 +51,7 @@ fn of(service: &str) -> ServiceRequest {
 }
 
 async fn health(server: &Server, request: ServiceRequest) -> Indexed<Vec<CheckServiceNode>> {
-    Handle::<HealthServiceNodes>::handle(server, request).await.expect("a read")
+    server.call::<HealthServiceNodes>(request).await.expect("a read")
 }
 
 fn ids(found: &Indexed<Vec<CheckServiceNode>>) -> Vec<&str> {
@@ -99,14 +99,14 @@ async fn the_mesh_is_looked_up_by_destination() {
         let asked = format!("{request:?}");
         assert_eq!(ids(&health(&server, request.clone()).await), expected, "{asked}");
         if !request.ingress {
-            let found = Handle::<CatalogServiceNodes>::handle(&server, request).await.expect("a read");
+            let found = server.call::<CatalogServiceNodes>(request).await.expect("a read");
             let ids: Vec<_> = found.value.iter().map(|instance| instance.service.id.as_str()).collect();
             assert_eq!(ids, expected, "{asked}");
         }
     }
-    let behind = Handle::<CatalogGatewayServices>::handle(&server, of("gateway")).await.expect("a read");
+    let behind = server.call::<CatalogGatewayServices>(of("gateway")).await.expect("a read");
     assert_eq!((behind.value.len(), behind.meta.index), (0, 1));
-    let address = Handle::<CatalogVirtualIpForService>::handle(&server, of("none")).await.expect("a read");
+    let address = server.call::<CatalogVirtualIpForService>(of("none")).await.expect("a read");
     assert_eq!(address, "");
     server.stop().await;
 }
@@ -144,7 +144,7 @@ async fn names_are_those_of_instances_that_a_filter_keeps() {
     let names = async |filter: &str| {
         let options = QueryOptions { filter: filter.to_owned(), ..QueryOptions::default() };
         let request = DatacenterRequest { options, ..DatacenterRequest::default() };
-        Handle::<CatalogListServices>::handle(&server, request).await.map(|found| found.value)
+        server.call::<CatalogListServices>(request).await.map(|found| found.value)
     };
     let web = |tags: &[&str]| {
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -184,7 +184,7 @@ async fn ten_thousand_who_wait_for_one_service_wait_for_nothing_else() {
         check: Some(check),
         ..RegisterRequest::default()
     };
-    Handle::<CatalogRegister>::handle(&server, request).await.expect("a registration");
+    server.call::<CatalogRegister>(request).await.expect("a registration");
     let mut versions = Vec::new();
     for waiter in waiters {
         let found = waiter.await.expect("no panic");

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 
 use common::{DEADLINE, config, start};
-use server::{ConnectSettings, Handle, Server, ServerConfig, Storage};
+use server::{ConnectSettings, Server, ServerConfig, Storage};
 use types::connect_ca::ProviderSettings;
 use types::method::{ConnectCaRoots, DatacenterRequest, Indexed, SnapshotRequest};
 use types::{CaRoots, QueryOptions, RpcError};
@@ -29,7 +29,7 @@ async fn roots(server: &Server) -> CaRoots {
 
 async fn ask(server: &Server, options: QueryOptions) -> Result<Indexed<CaRoots>, RpcError> {
     let request = DatacenterRequest { options, ..DatacenterRequest::default() };
-    Handle::<ConnectCaRoots>::handle(server, request).await
+    server.call::<ConnectCaRoots>(request).await
 }
 
 fn with(connect: ConnectSettings) -> ServerConfig {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use server::{Handle, Server};
+use server::Server;
 use state::Topic;
 use types::method::{
     CatalogRegister, CoordinateUpdateOne, DatacenterRequest, PreparedQueryApply, PreparedQueryExecute,
@@ -31,7 +31,7 @@ fn named(name: &str, service: &str) -> PreparedQuery {
 
 async fn apply(server: &Server, op: &str, query: PreparedQuery) -> Result<String, RpcError> {
     let request = PreparedQueryRequest { op: op.to_owned(), query: Some(query), ..PreparedQueryRequest::default() };
-    Handle::<PreparedQueryApply>::handle(server, request).await
+    server.call::<PreparedQueryApply>(request).await
 }
 
 async fn create(server: &Server, query: PreparedQuery) -> String {
@@ -44,7 +44,7 @@ async fn refused(server: &Server, op: &str, query: PreparedQuery) -> String {
 
 async fn get(server: &Server, id: &str) -> Result<PreparedQuery, RpcError> {
     let request = QuerySpecificRequest { query_id: id.to_owned(), options: QueryOptions::default() };
-    let found = Handle::<PreparedQueryGet>::handle(server, request).await?;
+    let found = server.call::<PreparedQueryGet>(request).await?;
     Ok(PreparedQuery::clone(&found.value[0]))
 }
 
@@ -53,7 +53,7 @@ fn asking(name: &str) -> QueryExecuteRequest {
 }
 
 async fn execute(server: &Server, request: QueryExecuteRequest) -> QueryExecuteReply {
-    Handle::<PreparedQueryExecute>::handle(server, request).await.expect("a result")
+    server.call::<PreparedQueryExecute>(request).await.expect("a result")
 }
 
 /// Names of the nodes an execution finds, in its order.
@@ -84,7 +84,7 @@ async fn register(server: &Server, node: &str, address: &str, service: NodeServi
         service: Some(service.clone()),
         ..RegisterRequest::default()
     };
-    Handle::<CatalogRegister>::handle(server, request).await.expect("a registration");
+    server.call::<CatalogRegister>(request).await.expect("a registration");
 }
 
 fn instance(id: &str, tags: &[&str], meta: &[(&str, &str)]) -> NodeService {
@@ -104,7 +104,7 @@ async fn place(server: &Server, places: &[(&str, f64, f64)]) {
         coordinate.vec[0] = *at;
         let (node, coord) = ((*node).to_owned(), Some(coordinate));
         let update = CoordinateUpdate { node, coord, ..CoordinateUpdate::default() };
-        Handle::<CoordinateUpdateOne>::handle(server, update).await.expect("an update");
+        server.call::<CoordinateUpdateOne>(update).await.expect("an update");
     }
     for (node, _, _) in places {
         loop {
@@ -126,7 +126,7 @@ async fn a_query_is_kept_changed_and_forgotten() {
     assert_eq!(apply(&server, "update", renamed).await, Ok(id.clone()));
     let changed = get(&server, &id).await.expect("the query");
     assert!(changed.name == "renamed" && changed.modify_index > changed.create_index);
-    let list = Handle::<PreparedQueryList>::handle(&server, DatacenterRequest::default()).await.expect("a list");
+    let list = server.call::<PreparedQueryList>(DatacenterRequest::default()).await.expect("a list");
     assert_eq!((list.value.len(), list.meta.index), (1, changed.modify_index));
     let gone = PreparedQuery { id: id.clone(), ..PreparedQuery::default() };
     apply(&server, "delete", gone.clone()).await.expect("a deletion");
@@ -181,12 +181,12 @@ async fn a_query_ends_with_its_session() {
     register(&server, "n1", "198.18.0.1", instance("a1", &[], &[]), &[]).await;
     let session = Session { node: "n1".to_owned(), ..Session::default() };
     let request = SessionRequest { op: SessionOp::Create, session, ..SessionRequest::default() };
-    let session_id = Handle::<SessionApply>::handle(&server, request).await.expect("a session");
+    let session_id = server.call::<SessionApply>(request).await.expect("a session");
     let bound = create(&server, PreparedQuery { session: session_id.clone(), ..named("", "app") }).await;
     assert_eq!(sorted_nodes(&server, &bound).await, ["n1"]);
     let session = Session { id: session_id, ..Session::default() };
     let request = SessionRequest { op: SessionOp::Destroy, session, ..SessionRequest::default() };
-    Handle::<SessionApply>::handle(&server, request).await.expect("an end");
+    server.call::<SessionApply>(request).await.expect("an end");
     assert_eq!(get(&server, &bound).await, Err(RpcError::other("Query not found")));
     server.stop().await;
 }
@@ -195,8 +195,8 @@ async fn a_query_ends_with_its_session() {
 async fn a_token_is_never_shown() {
     let server = start().await;
     let id = create(&server, PreparedQuery { token: "sekrit".to_owned(), ..named("q", "app") }).await;
-    let list = Handle::<PreparedQueryList>::handle(&server, DatacenterRequest::default()).await.expect("a list");
-    let explained = Handle::<PreparedQueryExplain>::handle(&server, asking("q")).await.expect("the query");
+    let list = server.call::<PreparedQueryList>(DatacenterRequest::default()).await.expect("a list");
+    let explained = server.call::<PreparedQueryExplain>(asking("q")).await.expect("the query");
     let read = get(&server, &id).await.expect("the query");
     assert_eq!([read.token, list.value[0].token.clone(), explained.value.token], ["<hidden>"; 3]);
     server.stop().await;
@@ -215,11 +215,11 @@ async fn a_name_that_gives_no_query_is_told_why() {
         (id.as_str(), "prepared query templates can only be resolved up by name, not by ID"),
     ];
     for (name, text) in cases {
-        let executed = Handle::<PreparedQueryExecute>::handle(&server, asking(name)).await.expect_err("a refusal");
-        let explained = Handle::<PreparedQueryExplain>::handle(&server, asking(name)).await.expect_err("a refusal");
+        let executed = server.call::<PreparedQueryExecute>(asking(name)).await.expect_err("a refusal");
+        let explained = server.call::<PreparedQueryExplain>(asking(name)).await.expect_err("a refusal");
         assert_eq!((executed.to_string().as_str(), explained.to_string().as_str()), (text, text), "{name}");
     }
-    let explained = Handle::<PreparedQueryExplain>::handle(&server, asking("GEO-App")).await.expect("the query");
+    let explained = server.call::<PreparedQueryExplain>(asking("GEO-App")).await.expect("the query");
     assert_eq!((explained.value.service.service.as_str(), explained.meta.index), ("App", 1));
     server.stop().await;
 }

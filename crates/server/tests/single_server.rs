@@ -5,7 +5,7 @@
 mod common;
 
 use common::DEADLINE;
-use server::{Handle, Server};
+use server::Server;
 use types::method::{
     HealthNodeChecks, KeyRequest, KvApply, KvGet, NodeRequest, SessionApply, SessionGet, SessionSpecificRequest,
     SnapshotRequest, StatusLeader, TxnApply,
@@ -24,7 +24,7 @@ async fn start() -> Server {
 }
 
 async fn put(server: &Server, key: &str, value: &'static str) {
-    Handle::<KvApply>::handle(server, write("set", key, value)).await.expect("a write");
+    server.call::<KvApply>(write("set", key, value)).await.expect("a write");
 }
 
 fn read(key: &str, options: QueryOptions) -> KeyRequest {
@@ -32,7 +32,7 @@ fn read(key: &str, options: QueryOptions) -> KeyRequest {
 }
 
 async fn value(server: &Server, key: &str) -> Option<String> {
-    let found = Handle::<KvGet>::handle(server, read(key, QueryOptions::default())).await.expect("a read");
+    let found = server.call::<KvGet>(read(key, QueryOptions::default())).await.expect("a read");
     found.value.map(|entry| String::from_utf8_lossy(&entry.value).into_owned())
 }
 
@@ -42,7 +42,7 @@ async fn a_write_is_read_back_in_every_mode() {
     put(&server, "a", "1").await;
     for consistency in [Consistency::Default, Consistency::Consistent, Consistency::Stale] {
         let options = QueryOptions { consistency, ..QueryOptions::default() };
-        let found = Handle::<KvGet>::handle(&server, read("a", options)).await.expect("a read");
+        let found = server.call::<KvGet>(read("a", options)).await.expect("a read");
         assert_eq!(found.value.expect("the entry").value, "1");
         assert!(found.meta.known_leader);
     }
@@ -53,11 +53,11 @@ async fn a_write_is_read_back_in_every_mode() {
 async fn a_blocked_read_wakes_at_its_change() {
     let server = start().await;
     put(&server, "a", "1").await;
-    let before = Handle::<KvGet>::handle(&server, read("a", QueryOptions::default())).await.expect("a read").meta.index;
+    let before = server.call::<KvGet>(read("a", QueryOptions::default())).await.expect("a read").meta.index;
     let options = QueryOptions { min_index: before, max_wait: DEADLINE, ..QueryOptions::default() };
     let waiter = {
         let server = server.clone();
-        tokio::spawn(async move { Handle::<KvGet>::handle(&server, read("a", options)).await })
+        tokio::spawn(async move { server.call::<KvGet>(read("a", options)).await })
     };
     while server.store().watchers() == 0 {
         tokio::task::yield_now().await;
@@ -78,7 +78,7 @@ async fn a_blocked_read_ends_when_the_server_stops() {
     let options = QueryOptions { min_index: u64::MAX, max_wait: DEADLINE, ..QueryOptions::default() };
     let waiter = {
         let server = server.clone();
-        tokio::spawn(async move { Handle::<KvGet>::handle(&server, read("a", options)).await })
+        tokio::spawn(async move { server.call::<KvGet>(read("a", options)).await })
     };
     while server.store().watchers() == 0 {
         tokio::task::yield_now().await;
@@ -96,12 +96,12 @@ async fn the_leader_registers_itself() {
         node: "one".to_owned(),
         options: QueryOptions { min_index, max_wait: DEADLINE, ..QueryOptions::default() },
     };
-    let mut checks = Handle::<HealthNodeChecks>::handle(&server, request(0)).await.expect("a read");
+    let mut checks = server.call::<HealthNodeChecks>(request(0)).await.expect("a read");
     while checks.value.is_empty() {
-        checks = Handle::<HealthNodeChecks>::handle(&server, request(checks.meta.index)).await.expect("a read");
+        checks = server.call::<HealthNodeChecks>(request(checks.meta.index)).await.expect("a read");
     }
     assert_eq!((checks.value[0].check_id.as_str(), checks.value[0].status.as_str()), ("serfHealth", "passing"));
-    let leader = Handle::<StatusLeader>::handle(&server, String::new()).await.expect("a leader");
+    let leader = server.call::<StatusLeader>(String::new()).await.expect("a leader");
     assert_eq!(leader, "127.0.0.1:8300");
     server.stop().await;
 }
@@ -112,7 +112,7 @@ async fn a_session_ends_by_itself_and_frees_its_lock() {
     let session = Session { node: "one".to_owned(), ttl: "20ms".to_owned(), ..Session::default() };
     let request = SessionRequest { op: SessionOp::Create, session, ..SessionRequest::default() };
     let id = loop {
-        match Handle::<SessionApply>::handle(&server, request.clone()).await {
+        match server.call::<SessionApply>(request.clone()).await {
             Ok(id) => break id,
             // The leader has not registered its node yet.
             Err(error) => assert_eq!(error.to_string(), "apply failed: Missing node registration"),
@@ -120,18 +120,18 @@ async fn a_session_ends_by_itself_and_frees_its_lock() {
     };
     let mut lock = write("lock", "held", "me");
     lock.dir_ent.session.clone_from(&id);
-    assert!(Handle::<KvApply>::handle(&server, lock).await.expect("a lock"));
+    assert!(server.call::<KvApply>(lock).await.expect("a lock"));
     let mut index = 1;
     loop {
         let options = QueryOptions { min_index: index, max_wait: DEADLINE, ..QueryOptions::default() };
         let request = SessionSpecificRequest { session_id: id.clone(), options };
-        let found = Handle::<SessionGet>::handle(&server, request).await.expect("a read");
+        let found = server.call::<SessionGet>(request).await.expect("a read");
         if found.value.is_none() {
             break;
         }
         index = found.meta.index;
     }
-    let entry = Handle::<KvGet>::handle(&server, read("held", QueryOptions::default())).await.expect("a read").value;
+    let entry = server.call::<KvGet>(read("held", QueryOptions::default())).await.expect("a read").value;
     assert_eq!(entry.expect("the key stays").session, "");
     server.stop().await;
 }
@@ -139,8 +139,7 @@ async fn a_session_ends_by_itself_and_frees_its_lock() {
 #[tokio::test]
 async fn bad_requests_are_refused_in_the_known_words() {
     let server = start().await;
-    let refused =
-        |request| async { Handle::<KvApply>::handle(&server, request).await.expect_err("refused").to_string() };
+    let refused = |request| async { server.call::<KvApply>(request).await.expect_err("refused").to_string() };
     assert_eq!(refused(write("set", "", "x")).await, "Must provide key");
     assert_eq!(refused(write("frob", "a", "x")).await, "raft apply failed: Invalid KVS operation 'frob'");
     let mut lock = write("lock", "a", "x");
@@ -159,7 +158,7 @@ async fn a_transaction_is_vetted_before_it_is_run() {
         ..TxnOp::default()
     };
     let request = TxnRequest { ops: vec![op("set", "a"), op("set", ""), op("get", "none")], ..TxnRequest::default() };
-    let response = Handle::<TxnApply>::handle(&server, request).await.expect("an answer");
+    let response = server.call::<TxnApply>(request).await.expect("an answer");
     let errors: Vec<_> = response.errors.iter().map(|e| (e.op_index, e.what.as_str())).collect();
     assert_eq!(errors, [(1, "Must provide key")]);
     assert_eq!(value(&server, "a").await, None);
@@ -173,14 +172,12 @@ async fn a_restore_brings_back_what_was_saved() {
     let saved = server.snapshot_save(&SnapshotRequest::default()).await.expect("an archive");
     put(&server, "kept", "new").await;
     put(&server, "later", "x").await;
-    let before =
-        Handle::<KvGet>::handle(&server, read("later", QueryOptions::default())).await.expect("a read").meta.index;
+    let before = server.call::<KvGet>(read("later", QueryOptions::default())).await.expect("a read").meta.index;
     server.snapshot_restore(&SnapshotRequest::default(), saved.archive).await.expect("a restore");
     assert_eq!(value(&server, "kept").await.as_deref(), Some("old"));
     assert_eq!(value(&server, "later").await, None);
     put(&server, "after", "y").await;
-    let after =
-        Handle::<KvGet>::handle(&server, read("after", QueryOptions::default())).await.expect("a read").meta.index;
+    let after = server.call::<KvGet>(read("after", QueryOptions::default())).await.expect("a read").meta.index;
     assert!(after > before, "the index went back: {after} after {before}");
     server.stop().await;
 }

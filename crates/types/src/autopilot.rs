@@ -1,5 +1,7 @@
 //! Autopilot's replicated configuration.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use wire::duration::GoDuration;
 
@@ -55,4 +57,95 @@ pub struct AutopilotSetConfigRequest {
     /// Secret of the caller's token.
     #[serde(rename = "Token")]
     pub token: String,
+}
+
+/// How autopilot sees the servers, in short (`docs/spec/server-operations.md` §5.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OperatorHealth {
+    /// Whether all servers are healthy.
+    pub healthy: bool,
+    /// How many voters may fail without losing the quorum.
+    pub failure_tolerance: i64,
+    /// The servers, by id.
+    pub servers: Vec<ServerHealth>,
+}
+
+/// One server as autopilot sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ServerHealth {
+    pub id: String,
+    pub name: String,
+    pub address: String,
+    /// `alive`, `left`, `failed` or `none`.
+    pub serf_status: NodeStatus,
+    pub version: String,
+    pub leader: bool,
+    pub last_contact: GoDuration,
+    pub last_term: u64,
+    pub last_index: u64,
+    pub healthy: bool,
+    pub voter: bool,
+    pub stable_since: wire::time::GoTime,
+}
+
+/// Gossip's word about a server; its number is what Go's gossip library uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum NodeStatus {
+    /// Not known to gossip.
+    #[default]
+    None,
+    Alive,
+    Leaving,
+    Left,
+    Failed,
+}
+
+/// All that autopilot knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AutopilotState {
+    /// Whether all servers are healthy.
+    pub healthy: bool,
+    /// How many voters may fail without losing the quorum.
+    pub failure_tolerance: i64,
+    /// The servers, by id.
+    pub servers: BTreeMap<String, AutopilotServer>,
+    /// Id of the leader; empty without one.
+    pub leader: String,
+    /// Ids of the voters: the leader first, then the healthy ones, longest stable first.
+    pub voters: Vec<String>,
+    /// Ids of those that never vote.
+    pub read_replicas: Vec<String>,
+}
+
+/// One server, with all that autopilot knows of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct AutopilotServer {
+    pub id: String,
+    pub name: String,
+    pub address: String,
+    pub node_status: NodeStatus,
+    pub version: String,
+    pub raft_version: i64,
+    pub meta: BTreeMap<String, String>,
+    pub last_contact: GoDuration,
+    pub last_term: u64,
+    pub last_index: u64,
+    pub healthy: bool,
+    pub stable_since: wire::time::GoTime,
+    pub read_replica: bool,
+    pub status: RaftStatus,
+}
+
+/// A server's part in Raft.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RaftStatus {
+    #[default]
+    None,
+    Leader,
+    Voter,
+    NonVoter,
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::autopilot::{AutopilotConfig, AutopilotSetConfigRequest, AutopilotState, OperatorHealth};
 use crate::prepared_query::QueryDns;
 use crate::{
     CaRoots, CheckServiceNode, CoordinateEntry, CoordinateUpdate, DeregisterRequest, DirEntry, GatewayService,
@@ -17,8 +18,8 @@ use crate::{
 pub trait Method: Send + Sync + 'static {
     /// `Service.Method`, as on the wire.
     const NAME: &'static str;
-    /// What it takes.
-    type Request: Send + 'static;
+    /// What it takes. It may have to be asked more than once.
+    type Request: Clone + Send + Sync + 'static;
     /// What it answers.
     type Reply: Send + 'static;
 }
@@ -254,6 +255,85 @@ pub struct RaftServer {
     pub voter: bool,
 }
 
+/// What a server knows of its own log; autopilot judges it by that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RaftStats {
+    /// Time since the server heard the leader: `0` at the leader, `never`, or a duration.
+    pub last_contact: String,
+    /// Term of its last entry.
+    pub last_term: u64,
+    /// Index of its last entry.
+    pub last_index: u64,
+}
+
+/// A server is to leave the Raft configuration, by id or by address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RaftRemovePeerRequest {
+    /// Target datacenter; empty for the local one.
+    pub datacenter: String,
+    /// `ip:port`; read by the method that goes by address.
+    pub address: String,
+    /// Read by the method that goes by id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Secret of the caller's token.
+    pub token: String,
+}
+
+/// An operation on the keys of gossip.
+#[derive(Clone, Default)]
+pub struct KeyringRequest {
+    /// `list`, `install`, `use` or `remove`.
+    pub operation: String,
+    /// The key, base64; empty for `list`.
+    pub key: String,
+    /// Target datacenter; empty for the local one.
+    pub datacenter: String,
+    /// Sent on by a server of another datacenter: only the local pool is meant.
+    pub forwarded: bool,
+    /// How many members pass each answer on as well; at most 5.
+    pub relay_factor: u8,
+    /// Only the local pools, without other datacenters; only for `list`.
+    pub local_only: bool,
+    /// Options of the read; never blocks.
+    pub options: QueryOptions,
+}
+
+impl std::fmt::Debug for KeyringRequest {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyringRequest").field("operation", &self.operation).finish_non_exhaustive()
+    }
+}
+
+/// What one pool answered to an operation on its keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct KeyringResponse {
+    #[serde(rename = "WAN")]
+    pub wan: bool,
+    #[serde(rename = "Datacenter")]
+    pub datacenter: String,
+    #[serde(rename = "Segment")]
+    pub segment: String,
+    /// Messages of members, by node.
+    #[serde(rename = "Messages")]
+    pub messages: BTreeMap<String, String>,
+    /// How many members have each key.
+    #[serde(rename = "Keys")]
+    pub keys: BTreeMap<String, i64>,
+    /// How many members encrypt with each key.
+    #[serde(rename = "PrimaryKeys")]
+    pub primary_keys: BTreeMap<String, i64>,
+    #[serde(rename = "NumNodes")]
+    pub num_nodes: i64,
+    #[serde(rename = "Error")]
+    pub error: String,
+}
+
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident $wire:literal $request:ty => $reply:ty;)*) => {
         $($(#[$doc])* #[derive(Clone, Copy, Debug)] pub struct $name;
@@ -339,6 +419,26 @@ methods! {
     StatusLeader "Status.Leader" String => String;
     /// Addresses of the servers in the Raft configuration. The request names the datacenter, empty for the local one.
     StatusPeers "Status.Peers" String => Vec<String>;
+    /// Nothing; tells that a server answers.
+    StatusPing "Status.Ping" () => ();
+    /// What the asked server knows of its own log.
+    StatusRaftStats "Status.RaftStats" () => RaftStats;
+    /// Services of a node as a list.
+    CatalogNodeServiceList "Catalog.NodeServiceList" NodeRequest => Indexed<Option<NodeServices>>;
+    /// Removes a server from the Raft configuration.
+    OperatorRaftRemovePeerById "Operator.RaftRemovePeerByID" RaftRemovePeerRequest => ();
+    /// The same, by its address.
+    OperatorRaftRemovePeerByAddress "Operator.RaftRemovePeerByAddress" RaftRemovePeerRequest => ();
+    /// How autopilot is set.
+    OperatorAutopilotGetConfiguration "Operator.AutopilotGetConfiguration" DatacenterRequest => AutopilotConfig;
+    /// Sets autopilot; false for a conditional write that did not hold.
+    OperatorAutopilotSetConfiguration "Operator.AutopilotSetConfiguration" AutopilotSetConfigRequest => bool;
+    /// Health of the servers as autopilot sees it.
+    OperatorServerHealth "Operator.ServerHealth" DatacenterRequest => OperatorHealth;
+    /// All that autopilot knows.
+    OperatorAutopilotState "Operator.AutopilotState" DatacenterRequest => AutopilotState;
+    /// Reads or changes the keys of gossip.
+    InternalKeyringOperation "Internal.KeyringOperation" KeyringRequest => Vec<KeyringResponse>;
     /// The Raft configuration.
     OperatorRaftGetConfiguration "Operator.RaftGetConfiguration" SnapshotRequest => Vec<RaftServer>;
 }

@@ -26,9 +26,14 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The first comparison is due at once. `members`: of the datacenter's pool.
-    pub(super) fn new(members: usize, now: Instant) -> Schedule {
-        Schedule { factor: scale(members), next: Some(now), triggered: None }
+    /// The first comparison is due at once.
+    pub(super) fn new(now: Instant) -> Schedule {
+        Schedule { factor: 1, next: Some(now), triggered: None }
+    }
+
+    /// How many members the datacenter's pool has; counts from the next interval on.
+    pub(super) fn set_members(&mut self, members: usize) {
+        self.factor = scale(members);
     }
 
     /// When the next comparison is due; nothing while one is under way.
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn a_comparison_is_due_at_once_then_after_a_minute_or_two() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(1, start);
+        let mut schedule = Schedule::new(start);
         assert!(schedule.start(start));
         assert_eq!(schedule.next(), None);
         assert!(!schedule.start(start));
@@ -116,7 +121,8 @@ mod tests {
     #[test]
     fn a_failure_is_retried_sooner() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(200, start);
+        let mut schedule = Schedule::new(start);
+        schedule.set_members(200);
         assert!(schedule.start(start));
         schedule.ended(false, start, 0.5);
         assert_eq!(schedule.next(), Some(start + secs(30)));
@@ -125,7 +131,7 @@ mod tests {
     #[test]
     fn triggers_coalesce_and_never_delay() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(1, start);
+        let mut schedule = Schedule::new(start);
         assert!(schedule.start(start));
         schedule.ended(true, start, 0.0);
         schedule.trigger(start, 1.0);
@@ -137,7 +143,7 @@ mod tests {
     #[test]
     fn a_trigger_during_a_comparison_leads_to_another() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(1, start);
+        let mut schedule = Schedule::new(start);
         assert!(schedule.start(start));
         schedule.trigger(start, 0.0);
         assert_eq!(schedule.next(), None);

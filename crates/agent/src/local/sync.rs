@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use config::Secret;
@@ -30,8 +31,6 @@ const MAX_STALE: Duration = Duration::from_secs(2);
 const NODE_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause before the first comparison is tried again: at a start a leader may be a moment away.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// Members of the pool; until gossip is there, this agent alone.
-const MEMBERS: usize = 1;
 
 /// Somebody waits for one try to write these.
 pub(crate) struct Ticket {
@@ -102,7 +101,7 @@ impl Driver {
         Driver {
             shared: agent.local().shared.clone(),
             agent,
-            schedule: Schedule::new(MEMBERS, Instant::now()),
+            schedule: Schedule::new(Instant::now()),
             writes: JoinSet::new(),
             flights: HashMap::new(),
             busy: BTreeSet::new(),
@@ -194,6 +193,7 @@ impl Driver {
 
     fn compared(&mut self, read: Result<Read, JoinError>) {
         let now = Instant::now();
+        self.schedule.set_members(self.shared.members.load(Ordering::Relaxed));
         let error = match read {
             Ok((asked_at, Ok(remote))) => {
                 self.shared.change(|registry, _| registry.compare(&remote, asked_at, &self.busy));

@@ -50,9 +50,10 @@ mod tests {
             datacenter: "dc1".to_owned(),
             node_meta: Default::default(),
             advertise: [127, 0, 0, 1].into(),
-            server_port: 0,
-            serf_lan_port: 0,
+            server: true,
             bootstrap: false,
+            disable_remote_exec: true,
+            disable_coordinates: true,
         };
         let settings = LocalSettings {
             data_dir: None,

@@ -1,6 +1,12 @@
-//! `exec`: a command on many nodes.
+//! `exec`: a command on many nodes (docs/spec/cli.md §6.2).
+
+mod progress;
+mod run;
+
+use filter::re2;
 
 use super::{Command, Run};
+use crate::client::{block_on, connect};
 use crate::error::{Error, Outcome};
 use crate::flag::{Flag, Groups};
 use crate::invocation::Invocation;
@@ -12,7 +18,7 @@ pub(super) const COMMANDS: &[Command] = &[Command::new(
     "Runs a command on every node of a datacenter, or on those that match, and prints what each prints. A lone - reads a \
      script from stdin. Agents obey only with disable_remote_exec = false, which is not their default.\n\nExit code 2 \
      means that a node reported failure or did not finish.",
-    Run::Missing { capability: "remote execution", check },
+    Run::Handler(exec),
 )
 .examples(&[
     ("How long has each node been up", "consul exec uptime"),
@@ -32,6 +38,13 @@ pub(super) const COMMANDS: &[Command] = &[Command::new(
     Flag::bool("verbose", "Also print each step."),
 ])];
 
+fn exec(invocation: &Invocation<'_>) -> Outcome {
+    check(invocation)?;
+    let job = run::Job::of(invocation)?;
+    let client = connect(invocation)?;
+    block_on(run::run(invocation, client, job))
+}
+
 fn check(invocation: &Invocation<'_>) -> Outcome {
     let values = &invocation.values;
     if invocation.args.is_empty() {
@@ -39,6 +52,16 @@ fn check(invocation: &Invocation<'_>) -> Outcome {
     }
     if invocation.args == ["-"] && !values.bool("shell") {
         return Err(Error::failed("Cannot configure -shell=false when reading from stdin"));
+    }
+    for filter in ["node", "service", "tag"] {
+        let pattern = values.text(filter);
+        if pattern.is_empty() {
+            continue;
+        }
+        if filter == "tag" && values.text("service").is_empty() {
+            return Err(Error::failed("Cannot provide tag filter without service filter."));
+        }
+        re2::compile(pattern).map_err(|e| Error::failed(format!("Failed to compile {filter} filter regexp: {e}")))?;
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! `keygen` and `keyring`: the keys that encrypt gossip.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 
+use api::{KeyringPool, QueryOptions, WriteOptions};
 use wire::json::base64_bytes;
 
 use super::{Command, Run};
+use crate::client::{block_on, connect};
 use crate::error::{Error, Outcome};
 use crate::flag::{Flag, Groups};
 use crate::help;
@@ -35,7 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Shows and changes the gossip keys of a whole cluster. Every agent encrypts with the primary key and can decrypt \
          with any key installed. To rotate: install a new key, use it, then remove the old one. Exactly one action is \
          wanted.",
-        Run::Missing { capability: "gossip encryption", check: keyring },
+        Run::Handler(keyring),
     )
     .examples(&[
         ("See which keys are where", "consul keyring -list"),
@@ -69,6 +72,55 @@ fn keygen(invocation: &Invocation<'_>) -> Outcome {
 }
 
 fn keyring(invocation: &Invocation<'_>) -> Outcome {
+    check(invocation)?;
+    let client = connect(invocation)?;
+    let values = &invocation.values;
+    let relay = u8::try_from(values.int("relay-factor")).unwrap_or_default();
+    let (mut reads, mut writes) = (QueryOptions::new(), WriteOptions::new());
+    (reads.relay_factor, reads.local_only) = (relay, values.bool("local-only"));
+    writes.relay_factor = relay;
+    let failed = |e| Error::failed(format!("error: {e}"));
+    let say = |text: &str| invocation.terminal.say(format!("==> {text}"));
+    block_on(async {
+        let operator = client.operator();
+        if values.bool("list") {
+            say("Gathering installed encryption keys...");
+            let pools = operator.keyring_list(&reads).await.map_err(failed)?;
+            pools.iter().for_each(|pool| invocation.terminal.say(listing(pool, &pool.keys)));
+            return Ok(());
+        }
+        if values.bool("list-primary") {
+            say("Gathering installed primary encryption keys...");
+            let pools = operator.keyring_list(&reads).await.map_err(failed)?;
+            pools.iter().for_each(|pool| invocation.terminal.say(listing(pool, &pool.primary_keys)));
+            return Ok(());
+        }
+        let (install, use_key, remove) = (values.text("install"), values.text("use"), values.text("remove"));
+        let done = if !install.is_empty() {
+            say("Installing new gossip encryption key...");
+            operator.keyring_install(install, &writes).await
+        } else if !use_key.is_empty() {
+            say("Changing primary gossip encryption key...");
+            operator.keyring_use(use_key, &writes).await
+        } else {
+            say("Removing gossip encryption key...");
+            operator.keyring_remove(remove, &writes).await
+        };
+        done.map_err(failed)
+    })
+}
+
+/// A pool with what its members said and who has which key.
+fn listing(pool: &KeyringPool, keys: &BTreeMap<String, u64>) -> String {
+    let name = if pool.wan { "WAN".to_string() } else { format!("{} (LAN)", pool.datacenter) };
+    let segment = if pool.segment.is_empty() { String::new() } else { format!(" [{}]", pool.segment) };
+    let mut lines = vec![String::new(), format!("{name}{segment}:")];
+    lines.extend(pool.messages.iter().map(|(node, message)| format!("  ===> {node}: {message}")));
+    lines.extend(keys.iter().map(|(key, count)| format!("  {key} [{count}/{}]", pool.num_nodes)));
+    lines.join("\n")
+}
+
+fn check(invocation: &Invocation<'_>) -> Outcome {
     let values = &invocation.values;
     let texts = ["install", "use", "remove"].iter().filter(|f| !values.text(f).is_empty()).count();
     let switches = ["list", "list-primary"].iter().filter(|f| values.bool(f)).count();

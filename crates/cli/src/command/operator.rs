@@ -1,12 +1,12 @@
 //! `operator`: Raft and autopilot.
 
-use super::shared::{FORMAT, unchecked};
-use super::{Command, Run};
-use crate::error::{Error, Outcome};
-use crate::flag::{Flag, Groups, Kind};
-use crate::invocation::Invocation;
+mod autopilot;
+mod raft;
 
-const CLUSTER: &str = "clusters of several servers";
+use super::shared::FORMAT;
+use super::{Command, Run};
+use crate::flag::{Flag, Groups, Kind};
+
 const NO_CLIENT: &str = "Error initializing client: ";
 const FLAG_ERROR: &str = "Failed to parse args: ";
 
@@ -35,7 +35,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Shows the settings of autopilot",
         "[options]",
         "Prints each setting on a line of its own.",
-        Run::Missing { capability: CLUSTER, check: unchecked },
+        Run::Handler(autopilot::get_config),
     )
     .examples(&[("Show them", "consul operator autopilot get-config")])
     .groups(Groups::CS)
@@ -47,7 +47,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "[options]",
         "Changes the settings that flags name and keeps the others. If somebody else changes them at the same moment, \
          nothing is changed and the exit code is 1.",
-        Run::Missing { capability: CLUSTER, check: unchecked },
+        Run::Handler(autopilot::set_config),
     )
     .examples(&[("Give servers more time", "consul operator autopilot set-config -server-stabilization-time=30s")])
     .groups(Groups::CS)
@@ -85,7 +85,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Shows how autopilot sees the servers",
         "[options]",
         "Prints the health of the cluster and of each server, and how many servers may fail.",
-        Run::Missing { capability: CLUSTER, check: unchecked },
+        Run::Handler(autopilot::state),
     )
     .examples(&[("For programs", "consul operator autopilot state -format=json")])
     .groups(Groups::CS)
@@ -107,7 +107,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "[options]",
         "Lists the servers that take part in Raft, with their state. With -stale, any server answers, even when there is \
          no leader.",
-        Run::Missing { capability: CLUSTER, check: unchecked },
+        Run::Handler(raft::list_peers),
     )
     .examples(&[("List them while there is no leader", "consul operator raft list-peers -stale")])
     .groups(Groups::CS)
@@ -118,7 +118,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Removes a Raft peer",
         "[options]",
         "Removes a server that cannot come back and was not removed by itself. A live server should leave instead.",
-        Run::Missing { capability: CLUSTER, check: remove_peer },
+        Run::Handler(raft::remove_peer),
     )
     .examples(&[("By its address", "consul operator raft remove-peer -address=10.0.1.8:8300")])
     .groups(Groups::CS)
@@ -129,13 +129,3 @@ pub(super) const COMMANDS: &[Command] = &[
         Flag::text("id", "ID of the peer."),
     ]),
 ];
-
-fn remove_peer(invocation: &Invocation<'_>) -> Outcome {
-    let values = &invocation.values;
-    let fault = match (values.text("address").is_empty(), values.text("id").is_empty()) {
-        (true, true) => "an address or id is required for the peer to remove",
-        (false, false) => "cannot give both an address and id",
-        _ => return Ok(()),
-    };
-    Err(Error::failed(format!("Error removing peer: {fault}")))
-}

@@ -18,7 +18,7 @@ use crate::invocation::Invocation;
 use crate::source::{open_error, system_text};
 
 /// A snapshot holds every secret of the cluster: only its owner may read it.
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 /// The file in which a state lies beside its `meta.json` when it is not in an archive.
 const RAW_STATE_FILE: &str = "state.bin";
 
@@ -120,7 +120,8 @@ fn save(invocation: &Invocation<'_>) -> Outcome {
     Ok(())
 }
 
-fn verified_index(path: &str) -> Result<u64, Error> {
+/// Verifies an archive and answers the index of its state.
+pub(super) fn verified_index(path: &str) -> Result<u64, Error> {
     let file = File::open(path)
         .map_err(|e| Error::failed(format!("Error opening snapshot file for verify: {}", open_error(path, &e))))?;
     let meta = snapshot::read_archive(BufReader::new(file), io::sink())

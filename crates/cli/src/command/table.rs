@@ -30,6 +30,7 @@ const GROUPS: &[&[Command]] = &[
     rtt::COMMANDS,
     services::COMMANDS,
     snapshot::COMMANDS,
+    snapshot_agent::COMMANDS,
     tls::COMMANDS,
     validate::COMMANDS,
     version::COMMANDS,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::machine;
-use config::{BuildInfo, Capability, Flags, Loaded, NODE_ID_FILE, idle, load, node_id, reload_diff, unavailable};
+use config::{BuildInfo, Flags, Loaded, NODE_ID_FILE, idle, load, node_id, reload_diff, unavailable};
 
 fn loaded(flags: &[&str]) -> Loaded {
     let pairs = flags.iter().map(|flag| {
@@ -37,29 +37,20 @@ fn settings_that_ask_for_absent_capabilities_are_named() {
     let table = [
         ("acl { enabled = true }", "acl.enabled"),
         ("acl { tokens { agent = \"x\" } }", "acl.tokens.agent"),
-        ("retry_join = [\"a\"]", "retry_join"),
-        ("encrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\"", "encrypt"),
-        ("bootstrap_expect = 3", "bootstrap_expect"),
         ("auto_encrypt { allow_tls = true } tls { internal_rpc { verify_incoming = true } }", "auto_encrypt.allow_tls"),
         ("tls { internal_rpc { verify_incoming = true } }", "tls.internal_rpc.verify_incoming"),
         ("tls { defaults { verify_outgoing = true } }", "tls.defaults.verify_outgoing"),
         ("telemetry { statsd_address = \"127.0.0.1:8125\" }", "telemetry.statsd_address"),
-        ("ui_config { enabled = true }", "ui_config.enabled"),
+        ("ui_config { metrics_provider = \"prometheus\" }", "ui_config.metrics_provider"),
         ("primary_datacenter = \"other\"", "primary_datacenter"),
         ("connect { enable_mesh_gateway_wan_federation = true }", "connect.enable_mesh_gateway_wan_federation"),
         ("connect { ca_config { leaf_cert_ttl = \"1h\" } }", "connect.ca_config"),
         ("config_entries { bootstrap { kind = \"mesh\" } }", "config_entries.bootstrap"),
         ("cloud { resource_id = \"x\" }", "cloud"),
-        ("autopilot { min_quorum = 3 }", "autopilot.min_quorum"),
         ("enable_syslog = true", "enable_syslog"),
-        ("serf_lan = \"127.0.0.1\"", "serf_lan"),
         ("auto_reload_config = true", "auto_reload_config"),
-        ("gossip_lan { probe_interval = \"2s\" }", "gossip_lan.probe_interval"),
         ("audit { enabled = true }", "audit"),
         ("xds { update_max_per_second = 1 }", "xds.update_max_per_second"),
-        ("cache { entry_fetch_rate = 1 }", "cache.entry_fetch_rate"),
-        ("disable_remote_exec = false", "disable_remote_exec"),
-        ("read_replica = true", "read_replica"),
     ];
     for (fragment, key) in table {
         let config = server(&[&format!("-hcl={fragment}")]);
@@ -83,6 +74,8 @@ fn settings_of_existing_capabilities_are_available() {
         "disable_http_unprintable_char_filter = true discovery_max_stale = \"5s\" max_query_time = \"1h\"",
         "advertise_addr = \"1.2.3.4\" client_addr = \"0.0.0.0\" unix_sockets { mode = \"0600\" }",
         "primary_datacenter = \"DC1\" bootstrap = true",
+        "retry_join = [\"a\"] encrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\" serf_lan = \"127.0.0.1\" disable_remote_exec = false",
+        "bootstrap_expect = 3 autopilot { min_quorum = 3 } gossip_lan { probe_interval = \"2s\" } cache { entry_fetch_rate = 1 }",
         "connect { enabled = false ca_config { cluster_id = \"x\" root_cert_ttl = \"9000h\" private_key_bits = 384 } }",
     ];
     for fragment in table {
@@ -94,23 +87,18 @@ fn settings_of_existing_capabilities_are_available() {
 
 #[test]
 fn settings_that_change_nothing_are_only_warned_about() {
-    let fragment = "ports { grpc = 1 } addresses { grpc = \"127.0.0.1\" } peering { enabled = true } ui_config { enabled = false } retry_join = []";
+    let fragment =
+        "ports { grpc = 1 } addresses { grpc = \"127.0.0.1\" } peering { enabled = true } ui_config { enabled = true }";
     let config = server(&[&format!("-hcl={fragment}")]);
     assert_eq!(keys(&unavailable(&config)), [""; 0]);
-    let expected = ["addresses.grpc", "peering.enabled", "ports.grpc", "retry_join", "ui_config.enabled"];
+    let expected = ["addresses.grpc", "peering.enabled", "ports.grpc", "ui_config.enabled"];
     assert_eq!(keys(&idle(&config)), expected);
 }
 
 #[test]
-fn a_client_is_unavailable_wherever_it_comes_from() {
-    let by_default = unavailable(&loaded(&["-data-dir=dd", "-bind=127.0.0.1"]));
-    assert_eq!(by_default[0].capability, Capability::Client);
-    assert_eq!(by_default[0].place, None);
-    let by_flag = unavailable(&loaded(&["-dev", "-server=false"]));
-    assert_eq!(
-        by_flag[0].to_string(),
-        "server: this version does not have client agents yet (set at flags.values -server)"
-    );
+fn a_client_agent_asks_for_nothing_more() {
+    let client = loaded(&["-data-dir=dd", "-bind=127.0.0.1"]);
+    assert_eq!(keys(&unavailable(&client)), [""; 0]);
 }
 
 #[test]

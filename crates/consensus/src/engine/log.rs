@@ -22,6 +22,8 @@ use crate::log::{Body, LogStore, Record};
 const CHUNK_ENTRIES: u64 = 1024;
 /// Bound of the same in bytes.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of entries in one request to another server, but for the last entry, which may exceed it.
+pub(super) const REPLICATION_BYTES: usize = 1024 * 1024;
 
 pub(crate) struct EngineLog<R> {
     store: Arc<LogStore>,
@@ -57,7 +59,7 @@ impl<R: Send + Sync + 'static> RaftLogReader<Types<R>> for EngineLog<R> {
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<EngineEntry>> {
         let (start, end) = bounds(&(start..end));
-        self.store.read(start..end, CHUNK_BYTES)?.into_iter().map(to_entry).collect()
+        self.store.read(start..end, REPLICATION_BYTES)?.into_iter().map(to_entry).collect()
     }
 
     async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = io::Result<EngineEntry>> + OptionalSend
@@ -168,7 +170,7 @@ fn to_record(entry: EngineEntry) -> Record {
     Record { id: from_engine_id(&entry.log_id), body }
 }
 
-fn to_entry(record: Record) -> io::Result<EngineEntry> {
+pub(super) fn to_entry(record: Record) -> io::Result<EngineEntry> {
     let payload = match record.body {
         Body::Noop => EntryPayload::Blank,
         Body::Command(command) => EntryPayload::Normal(Command(command)),

@@ -150,6 +150,10 @@ impl<S: StateMachine> RaftStateMachine<Types<S::Reply>> for EngineMachine<S> {
 
     async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Announce> {
         let stored = self.prepared.lock().take()?;
+        // One that came from the leader meanwhile covers more; its entries are already gone from the log.
+        if self.current.as_ref().is_some_and(|current| current.last() >= stored.last()) {
+            return None;
+        }
         self.current = Some(stored.clone());
         Some(Announce(Some(stored)))
     }
@@ -189,7 +193,7 @@ fn engine_meta(stored: &Stored) -> Result<EngineSnapshotMeta, String> {
     })
 }
 
-fn to_engine_snapshot(stored: Stored) -> io::Result<SnapshotOf> {
+pub(super) fn to_engine_snapshot(stored: Stored) -> io::Result<SnapshotOf> {
     let meta = engine_meta(&stored).map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
     Ok(SnapshotOf { meta, snapshot: stored })
 }

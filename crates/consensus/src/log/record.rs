@@ -93,7 +93,11 @@ impl Record {
 }
 
 impl Membership {
-    fn encode_into(&self, out: &mut Vec<u8>) {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Membership, String> {
+        Membership::decode(&mut Input(bytes))
+    }
+
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
         put_len(out, self.voters.len());
         for set in &self.voters {
             put_len(out, set.len());

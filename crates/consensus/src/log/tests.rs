@@ -299,6 +299,32 @@ async fn an_interrupted_purge_is_finished_by_the_next_start() {
 }
 
 #[tokio::test]
+async fn a_log_that_contradicts_a_snapshot_is_cleared() {
+    let other_term = LogId { term: TERM + 1, index: 5 };
+    let beyond_with_older_term = LogId { term: TERM - 1, index: 50 };
+    for snapshot in [other_term, LogId { term: TERM + 1, index: 9 }, beyond_with_older_term] {
+        let disk = FaultBackend::default();
+        let log = open(&disk).unwrap();
+        append_and_wait(&log, 1..10);
+        log.settle(snapshot).await.unwrap();
+        assert_eq!((log.last(), log.purged(), all(&log)), (Some(snapshot), Some(snapshot), Vec::new()));
+        log.close().unwrap();
+        assert_eq!(open(&disk).unwrap().last(), Some(snapshot));
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_goes_on_behind_a_snapshot_is_kept() {
+    let beyond_the_end = LogId { term: TERM, index: 50 };
+    for snapshot in [LogId { term: TERM, index: 5 }, LogId { term: TERM, index: 9 }, beyond_the_end] {
+        let log = open(&FaultBackend::default()).unwrap();
+        append_and_wait(&log, 1..10);
+        log.settle(snapshot).await.unwrap();
+        assert_eq!(all(&log), records(1..10), "{snapshot:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_purge_beyond_the_end_moves_the_end() {
     let disk = FaultBackend::default();
     let log = open(&disk).unwrap();

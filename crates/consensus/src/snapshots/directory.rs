@@ -24,7 +24,12 @@ pub(crate) struct SnapshotDirectory {
     path: PathBuf,
     /// Snapshots that could not be restored.
     damaged: Mutex<Vec<PathBuf>>,
+    /// Held while a snapshot gets its name and old ones go: ours and one from the leader may end at the same moment.
+    naming: Mutex<()>,
 }
+
+/// The state of a snapshot on its way to the disk.
+pub(super) type StateFile = BufWriter<File>;
 
 /// A directory's name taken apart, in an order in which newer snapshots are greater.
 type Age = (u64, u64, u128);
@@ -34,7 +39,7 @@ impl SnapshotDirectory {
         let failed = || Error::storage(format!("failed to open snapshot directory {}", path.display()));
         fs::create_dir_all(&path).map_err(failed())?;
         remove_unfinished(&path).map_err(failed())?;
-        Ok(SnapshotDirectory { path, damaged: Mutex::default() })
+        Ok(SnapshotDirectory { path, damaged: Mutex::default(), naming: Mutex::default() })
     }
 
     pub(super) fn create(
@@ -44,17 +49,65 @@ impl SnapshotDirectory {
         state: &dyn crate::Snapshot,
         stop: &CancellationToken,
     ) -> io::Result<Stored> {
-        let temporary = self.path.join(format!("{id}{TEMPORARY_ENDING}"));
-        let path = self.path.join(&id);
-        let written = write_snapshot(&temporary, &path, id, header, state, stop);
+        let written = self.write(id.clone(), header, state, stop);
         if written.is_err() {
-            // What stays behind is removed at the next start; the first error is the one worth telling.
-            let _ = fs::remove_dir_all(&temporary);
+            self.discard(&id);
         }
-        let stored = written?;
+        written
+    }
+
+    fn write(
+        &self,
+        id: String,
+        header: Header,
+        state: &dyn crate::Snapshot,
+        stop: &CancellationToken,
+    ) -> io::Result<Stored> {
+        let mut sink = Sink::new(self.begin(&id)?, stop);
+        state.write_to(&mut sink)?;
+        let (file, size, crc) = sink.finish()?;
+        self.complete(file, id, header, size, crc)
+    }
+
+    /// Opens the state of a new snapshot for writing.
+    pub(super) fn begin(&self, id: &str) -> io::Result<StateFile> {
+        let temporary = self.temporary(id);
+        fs::create_dir(&temporary)?;
+        Ok(BufWriter::with_capacity(COPY_BUFFER_BYTES, File::create(temporary.join(STATE_FILE))?))
+    }
+
+    /// Makes a snapshot whose state is written durable, gives it its name and removes old ones.
+    pub(super) fn complete(
+        &self,
+        mut state: StateFile,
+        id: String,
+        header: Header,
+        size: u64,
+        crc: u64,
+    ) -> io::Result<Stored> {
+        state.flush()?;
+        state.get_ref().sync_all()?;
+        let (temporary, path) = (self.temporary(&id), self.path.join(&id));
+        let stored = Stored::new(id, header, size, crc, Data::File(path.join(STATE_FILE)));
+        let mut file = File::create(temporary.join(META_FILE))?;
+        file.write_all(&meta::encode(&stored)?)?;
+        file.sync_all()?;
+        sync_directory(&temporary)?;
+
+        let _naming = self.naming.lock();
+        fs::rename(temporary, path)?;
         sync_directory(&self.path)?;
         self.remove_old()?;
         Ok(stored)
+    }
+
+    /// Removes a snapshot that will not be completed. What stays behind is removed at the next start.
+    pub(super) fn discard(&self, id: &str) {
+        let _ = fs::remove_dir_all(self.temporary(id));
+    }
+
+    fn temporary(&self, id: &str) -> PathBuf {
+        self.path.join(format!("{id}{TEMPORARY_ENDING}"))
     }
 
     pub(super) fn restore_newest<S: StateMachine>(&self, machine: &mut S) -> Result<Option<Stored>, Error> {
@@ -107,30 +160,6 @@ fn remove_unfinished(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn write_snapshot(
-    temporary: &Path,
-    path: &Path,
-    id: String,
-    header: Header,
-    state: &dyn crate::Snapshot,
-    stop: &CancellationToken,
-) -> io::Result<Stored> {
-    fs::create_dir(temporary)?;
-    let file = File::create(temporary.join(STATE_FILE))?;
-    let mut sink = Sink::new(BufWriter::with_capacity(COPY_BUFFER_BYTES, file), stop);
-    state.write_to(&mut sink)?;
-    let (file, size, crc) = sink.finish()?;
-    file.get_ref().sync_all()?;
-
-    let stored = Stored::new(id, header, size, crc, Data::File(path.join(STATE_FILE)));
-    let mut file = File::create(temporary.join(META_FILE))?;
-    file.write_all(&meta::encode(&stored)?)?;
-    file.sync_all()?;
-    sync_directory(temporary)?;
-    fs::rename(temporary, path)?;
-    Ok(stored)
 }
 
 fn restore<S: StateMachine>(path: &Path, machine: &mut S) -> io::Result<Stored> {

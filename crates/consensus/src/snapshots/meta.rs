@@ -119,6 +119,8 @@ fn membership(configuration: Configuration) -> Result<Membership, String> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn stored(voters: Vec<BTreeSet<ServerId>>) -> Stored {
@@ -128,7 +130,7 @@ mod tests {
             membership: Arc::new(Membership { voters, servers }),
             membership_at: LogId { term: 1, index: 1 },
         };
-        Stored::new("2-15-1670000000000".to_owned(), header, 100, 0x0102_0304_0506_0708, Data::Memory(Arc::default()))
+        Stored::new("2-15-1670000000000".to_owned(), header, 100, 0x0102_0304_0506_0708, Data::Memory(Bytes::new()))
     }
 
     #[test]
@@ -136,7 +138,7 @@ mod tests {
         let [a, b, c] = [1, 2, 3].map(|n| ServerId::from_bytes([n; 16]));
         for voters in [vec![BTreeSet::from([a, b])], vec![BTreeSet::from([a]), BTreeSet::from([a, b, c])]] {
             let before = stored(voters);
-            let after = decode(&encode(&before).unwrap(), Data::Memory(Arc::default())).unwrap();
+            let after = decode(&encode(&before).unwrap(), Data::Memory(Bytes::new())).unwrap();
             assert_eq!((&after.info, after.crc), (&before.info, before.crc));
             assert_eq!((&after.membership, after.membership_at), (&before.membership, before.membership_at));
         }

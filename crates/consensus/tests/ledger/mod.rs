@@ -5,7 +5,9 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use consensus::{Config, Consensus, ServerId, Snapshot, SnapshotPolicy, State, StateMachine, Storage, Timing};
+use consensus::{
+    Config, Consensus, Isolated, ServerId, Snapshot, SnapshotPolicy, State, StateMachine, Storage, Timing,
+};
 
 pub const ME: ServerId = ServerId::from_bytes([7; 16]);
 pub const ADDRESS: &str = "127.0.0.1:8300";
@@ -138,13 +140,15 @@ pub fn config(storage: Storage) -> Config {
         storage,
         timing: Timing::dev(),
         snapshot: SnapshotPolicy::default(),
+        transport: Arc::new(Isolated),
+        recovery: None,
     }
 }
 
 /// Bootstraps a server without state and waits until it leads.
 pub async fn lead(consensus: &Consensus<Ledger>) {
     if consensus.pristine() {
-        consensus.bootstrap(&[(ME, ADDRESS.to_owned())]).await.unwrap();
+        consensus.bootstrap(&[(ME, ADDRESS.to_owned(), true)]).await.unwrap();
     }
     reach(consensus, State::Leader).await;
     consensus.read_barrier().await.unwrap();

@@ -27,11 +27,11 @@ impl<'a> Banner<'a> {
             ("Build Date", "'2022-11-30 16:24:29 +0000 UTC'".to_owned()),
             ("Node ID", format!("'{}'", self.node_id)),
             ("Node name", format!("'{}'", config.node.name)),
-            ("Datacenter", format!("'{}' (Segment: '<all>')", config.datacenter)),
-            ("Server", format!("true (Bootstrap: {})", config.server.bootstrap)),
+            ("Datacenter", format!("'{}' (Segment: '{}')", config.datacenter, self.segment())),
+            ("Server", format!("{} (Bootstrap: {})", config.server.enabled, config.server.bootstrap)),
             ("Client Addr", self.client()),
             ("Cluster Addr", self.cluster()),
-            ("Gossip Encryption", "false".to_owned()),
+            ("Gossip Encryption", (!config.gossip.encrypt.0.is_empty()).to_string()),
             ("Auto-Encrypt-TLS", "false".to_owned()),
             (
                 "HTTPS TLS",
@@ -51,6 +51,11 @@ impl<'a> Banner<'a> {
                 ),
             ),
         ]
+    }
+
+    /// Servers are in every segment, clients in the default one.
+    fn segment(&self) -> &'static str {
+        if self.config.server.enabled { "<all>" } else { "" }
     }
 
     fn client(&self) -> String {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::Agent;
+use agent::server::Server;
 use agent::server::consensus::State;
 use telemetry::metrics::{self, gauge, gauge_with};
 use tokio::task::JoinHandle;
@@ -30,16 +31,18 @@ pub(super) fn start(agent: Arc<Agent>, stopping: CancellationToken) -> JoinHandl
             }
             metrics::collect_runtime(tokio::runtime::Handle::current().metrics().num_alive_tasks());
             if readings % RUNTIME_READINGS_A_STATE_READING == 0 {
-                read_raft(&agent);
-                read_state(&agent);
+                if let Some(server) = agent.server() {
+                    read_raft(server);
+                    read_state(&agent, server);
+                }
             }
             readings = readings.wrapping_add(1);
         }
     })
 }
 
-fn read_raft(agent: &Agent) {
-    let status = agent.server().consensus_status();
+fn read_raft(server: &Server) {
+    let status = server.consensus_status();
     let leads = status.state == State::Leader;
     gauge("server.isLeader").set(if leads { 1.0 } else { 0.0 });
     gauge("raft.applied_index").set(status.applied_index as f64);
@@ -47,8 +50,8 @@ fn read_raft(agent: &Agent) {
     gauge("raft.peers").set(status.members.len() as f64);
 }
 
-fn read_state(agent: &Agent) {
-    let (_, usage) = agent.server().store().snapshot().usage();
+fn read_state(agent: &Agent, server: &Server) {
+    let (_, usage) = server.store().snapshot().usage();
     let datacenter = [("datacenter", agent.identity().datacenter.as_str())];
     let plain = [
         ("state.nodes", usage.nodes),

@@ -110,7 +110,9 @@ impl ConfigHost {
             http.set_max_conns_per_client(settings::max_conns(new));
         }
         if let Some(agent) = agent {
-            agent.server().set_snapshot_policy(settings::snapshot_policy(new));
+            if let Some(server) = agent.server() {
+                server.set_snapshot_policy(settings::snapshot_policy(new));
+            }
             agent.set_node_meta(settings::node_meta(new));
             agent.set_check_settings(settings::checks(new));
         }

@@ -38,15 +38,21 @@ fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
         socket.bind(address)?;
         socket.listen(BACKLOG)?.into_std()
     };
-    bound().map_err(|error: std::io::Error| {
-        let cause = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "address already in use".to_owned(),
-            std::io::ErrorKind::AddrNotAvailable => "cannot assign requested address".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-            _ => error.to_string(),
-        };
-        StartError::Listen { network: "tcp", address: address.to_string(), cause }
+    bound().map_err(|error: std::io::Error| StartError::Listen {
+        network: "tcp",
+        address: address.to_string(),
+        cause: cause(&error),
     })
+}
+
+/// Why a socket cannot be had, in the words of Go's runtime.
+pub(super) fn cause(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "address already in use".to_owned(),
+        std::io::ErrorKind::AddrNotAvailable => "cannot assign requested address".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn unix_socket(path: std::path::PathBuf, settings: &UnixSockets) -> Result<UnixSocket, StartError> {

@@ -67,9 +67,10 @@ pub(super) fn identity(config: &RuntimeConfig, node_id: &str) -> Identity {
         datacenter: config.datacenter.clone(),
         node_meta: node_meta(config),
         advertise: config.network.advertise_lan,
-        server_port: config.network.server_port.unwrap_or_default(),
-        serf_lan_port: config.network.serf_lan_port.unwrap_or_default(),
+        server: config.server.enabled,
         bootstrap: config.server.bootstrap,
+        disable_remote_exec: config.disable_remote_exec,
+        disable_coordinates: config.disable_coordinates,
     }
 }
 
@@ -171,6 +172,10 @@ pub(super) fn server(config: &RuntimeConfig, node_id: &str) -> Result<server::Se
         },
         storage,
         bootstrap: config.server.bootstrap || config.dev_mode,
+        bootstrap_expect: u32::try_from(config.server.bootstrap_expect).unwrap_or(u32::MAX),
+        read_replica: config.server.read_replica,
+        leave_drain_time: config.leave.drain_time,
+        wan_join_port: config.network.serf_wan_port,
         raft: if config.dev_mode { Timing::dev() } else { Timing::with_multiplier(config.raft.multiplier) },
         snapshots: snapshot_policy(config),
         session_ttl_min: if config.session_ttl_min.is_zero() { SESSION_TTL_MIN } else { config.session_ttl_min },

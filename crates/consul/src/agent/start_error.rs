@@ -31,6 +31,8 @@ pub(super) enum StartError {
     #[error("Failed to start Consul server: {0}")]
     ServerSettings(String),
     #[error("{0}")]
+    Join(String),
+    #[error("{0}")]
     Agent(#[from] agent::AgentError),
     #[error("{0}")]
     Http(#[from] http_api::Error),

@@ -1,6 +1,6 @@
 //! `/v1/agent/`: what the agent tells about itself, its log, reload and leave (`docs/spec/http-api.md` §3.2, §3.3).
 
-use ::agent::LocalError;
+use ::agent::{LocalError, member_json};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::StatusCode;
@@ -32,7 +32,7 @@ pub(crate) async fn describe(call: &mut Call) -> Answer {
     Reply::json(&call.door.agent.self_description(), call.pretty())
 }
 
-/// Members of the pool. Until gossip is there, the pool is this agent.
+/// Members of the datacenter's pool, or of the pool of servers.
 pub(crate) async fn members(call: &mut Call) -> Answer {
     call.refuse_enterprise(Enterprise::Partition)?;
     let (wan, segment) = (!call.query.bytes("wan").is_empty(), call.query.text("segment"));
@@ -43,12 +43,25 @@ pub(crate) async fn members(call: &mut Call) -> Answer {
     if one_segment {
         return Err(Failure::internal("Network segments are not supported in this version of Consul"));
     }
-    let identity = call.door.agent.identity();
-    let mut member = call.door.agent.member();
-    if wan {
-        member["Name"] = format!("{}.{}", identity.node_name, identity.datacenter).into();
-    }
-    Reply::json(&[member], call.pretty())
+    let members = call.door.agent.members(wan);
+    let shown = members.map(|members| members.iter().map(|member| member_json(member)).collect::<Vec<_>>());
+    Reply::json(&shown, call.pretty())
+}
+
+/// Joins another agent.
+pub(crate) async fn join(call: &mut Call) -> Answer {
+    let wan = !call.query.bytes("wan").is_empty();
+    let address = call.argument_text().into_owned();
+    call.door.agent.join(&address, wan).await?;
+    Ok(Reply::empty())
+}
+
+/// Declares a member that failed to have left.
+pub(crate) async fn force_leave(call: &mut Call) -> Answer {
+    let (prune, wan) = (call.query.has("prune"), call.query.has("wan"));
+    let node = call.argument_text().into_owned();
+    call.door.agent.force_leave(&node, prune, wan).await?;
+    Ok(Reply::empty())
 }
 
 /// This API as an OpenAPI document.
@@ -62,9 +75,10 @@ pub(crate) async fn reload(call: &mut Call) -> Answer {
     Ok(Reply::empty())
 }
 
-/// Leaves the cluster and stops.
+/// Leaves the cluster and stops; answers in between.
 pub(crate) async fn leave(call: &mut Call) -> Answer {
     call.door.agent.leave();
+    call.door.agent.left().await;
     Ok(Reply::empty())
 }
 

@@ -9,8 +9,9 @@ use types::method::{
     DatacenterRequest, Indexed, NodeRequest, SessionApply, SessionGet, SessionList, SessionNodeSessions, SessionRenew,
     SessionSpecificRequest,
 };
+use types::rpc::RpcMethod;
 use types::session::SessionOp;
-use types::{GoDuration, Method, QueryOptions, SERF_HEALTH, ServiceCheckRef, Session, SessionRequest};
+use types::{GoDuration, QueryOptions, SERF_HEALTH, ServiceCheckRef, Session, SessionRequest};
 use wire::json::{self, JsonError, Unknown};
 
 use super::ask;
@@ -91,7 +92,7 @@ pub(crate) async fn list(call: &mut Call) -> Answer {
 
 async fn list_of<M>(call: &Call, options: QueryOptions, request: impl FnOnce(QueryOptions) -> M::Request) -> Answer
 where
-    M: Method<Reply = Indexed<Vec<Arc<Session>>>>,
+    M: RpcMethod<Reply = Indexed<Vec<Arc<Session>>>>,
     agent::server::Server: agent::server::Handle<M>,
 {
     call.refuse_enterprise(Enterprise::Both)?;

@@ -4,7 +4,7 @@ use super::{
     Action, Answers, BLOCKING, CAS, DC, FILTER, Kind, MODES, Operation, Parameter, RequestBody, Route, Tells,
     parameter, run,
 };
-use crate::routes::{operator, snapshot, status};
+use crate::routes::{autopilot, keyring, operator, snapshot, status};
 
 const PEER_TO_REMOVE: &[Parameter] = &[
     parameter("id", Kind::Text, "ID of the server to remove."),
@@ -18,8 +18,6 @@ const STALE: &[Parameter] = &[parameter("stale", Kind::Flag, "Any server may ans
 const PEER: &[Parameter] = &[parameter("peer", Kind::Text, "Name of a peering.")];
 const SERVICE_KIND: &[Parameter] = &[parameter("kind", Kind::Text, "Empty or ingress-gateway; must be given.")];
 
-const AUTOPILOT: Action = Action::Later("the autopilot interface");
-const KEYS: Action = Action::Later("the gossip keyring");
 const UI_BACKEND: Action = Action::Later("the web UI's backend");
 const FEDERATION: Action = Action::Later("federation between datacenters");
 
@@ -56,31 +54,36 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     Route::exact(
         "/v1/operator/raft/peer",
-        &[Operation::delete(
-            "Remove a server from the Raft configuration.",
-            Action::Later("the removal of Raft peers"),
-        )
-        .with(&[PEER_TO_REMOVE, DC])
-        .answering(Answers::Empty)],
+        &[Operation::delete("Remove a server from the Raft configuration.", run!(operator::remove_peer))
+            .with(&[PEER_TO_REMOVE, DC])
+            .answering(Answers::Empty)],
     ),
     Route::exact(
         "/v1/operator/keyring",
         &[
-            Operation::get("List gossip keys.", KEYS).with(&[KEYRING]),
-            key_change(Operation::post("Install a gossip key.", KEYS)),
-            key_change(Operation::put("Use a gossip key as primary.", KEYS)),
-            key_change(Operation::delete("Remove a gossip key.", KEYS)),
+            Operation::get("List gossip keys.", run!(keyring::list)).with(&[KEYRING]),
+            key_change(Operation::post("Install a gossip key.", run!(keyring::install))),
+            key_change(Operation::put("Use a gossip key as primary.", run!(keyring::use_key))),
+            key_change(Operation::delete("Remove a gossip key.", run!(keyring::remove))),
         ],
     ),
     Route::exact(
         "/v1/operator/autopilot/configuration",
         &[
-            Operation::get("Read autopilot's configuration.", AUTOPILOT).with(&[DC, STALE]),
-            Operation::put("Change autopilot's configuration.", AUTOPILOT).with(&[CAS, DC]).taking(RequestBody::Json),
+            Operation::get("Read autopilot's configuration.", run!(autopilot::configuration)).with(&[DC, STALE]),
+            Operation::put("Change autopilot's configuration.", run!(autopilot::set_configuration))
+                .with(&[CAS, DC])
+                .taking(RequestBody::Json),
         ],
     ),
-    Route::exact("/v1/operator/autopilot/health", &[Operation::get("Health of servers.", AUTOPILOT).with(&[DC])]),
-    Route::exact("/v1/operator/autopilot/state", &[Operation::get("Autopilot's view.", AUTOPILOT).with(&[DC, STALE])]),
+    Route::exact(
+        "/v1/operator/autopilot/health",
+        &[Operation::get("Health of servers.", run!(autopilot::health)).with(&[DC])],
+    ),
+    Route::exact(
+        "/v1/operator/autopilot/state",
+        &[Operation::get("Autopilot's view.", run!(autopilot::state)).with(&[DC, STALE])],
+    ),
     Route::exact("/v1/internal/ui/nodes", &[ui_list("List nodes with services and checks.")]),
     Route::subtree("/v1/internal/ui/node/", "node", &[ui_list("Read a node with services and checks.")]),
     Route::exact("/v1/internal/ui/services", &[ui_list("Summarise services.")]),

@@ -27,7 +27,6 @@ const HASH: &[Parameter] = &[parameter("hash", Kind::Text, "Wait until the servi
 const REPLACE: &[Parameter] =
     &[parameter("replace-existing-checks", Kind::Flag, "Remove checks of the service the request does not list.")];
 
-const MEMBERSHIP: Action = Action::Later("gossip membership");
 const TOKENS: Action = Action::Later("the store of agent tokens");
 const LEAVES: Action = Action::Later("signing of leaf certificates");
 const AUTHORIZATION: Action = Action::Later("authorization of mesh connections");
@@ -71,12 +70,14 @@ pub(super) const ROUTES: &[Route] = &[
     Route::subtree(
         "/v1/agent/join/",
         "address",
-        &[Operation::put("Join another agent.", MEMBERSHIP).with(&[WAN]).answering(Answers::Empty)],
+        &[Operation::put("Join another agent.", run!(agent::join)).with(&[WAN]).answering(Answers::Empty)],
     ),
     Route::subtree(
         "/v1/agent/force-leave/",
         "node",
-        &[Operation::put("Declare a failed member gone.", MEMBERSHIP).with(&[PRUNE, WAN]).answering(Answers::Empty)],
+        &[Operation::put("Declare a failed member gone.", run!(agent::force_leave))
+            .with(&[PRUNE, WAN])
+            .answering(Answers::Empty)],
     ),
     Route::exact(
         "/v1/agent/metrics",

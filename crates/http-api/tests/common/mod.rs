@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::server::{Addresses, ConnectSettings, Server, ServerConfig, SnapshotPolicy, Storage, Timing};
-use agent::{Agent, CheckSettings, Identity, LocalSettings};
+use agent::server::{Server, ServerConfig, test_support};
+use agent::{Agent, CheckSettings, Identity, LocalSettings, Pools, Servers};
 use http_api::{HttpServer, Listener, Settings, Socket};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -59,34 +59,18 @@ fn identity() -> Identity {
         datacenter: "dc1".to_owned(),
         node_meta: Default::default(),
         advertise: [127, 0, 0, 1].into(),
-        server_port: 8300,
-        serf_lan_port: 8301,
+        server: true,
         bootstrap: true,
+        disable_remote_exec: true,
+        disable_coordinates: true,
     }
 }
 
 fn server_config() -> ServerConfig {
     ServerConfig {
-        datacenter: "dc1".to_owned(),
-        node_name: "one".to_owned(),
         node_id: NODE_ID.parse().unwrap(),
-        addresses: Addresses {
-            advertise: [127, 0, 0, 1].into(),
-            server_port: 8300,
-            grpc_port: None,
-            grpc_tls_port: None,
-        },
-        storage: Storage::Memory,
-        bootstrap: true,
-        raft: Timing::dev(),
-        snapshots: SnapshotPolicy::default(),
         session_ttl_min: Duration::from_secs(10),
-        rpc_hold_timeout: Duration::from_secs(7),
-        default_query_time: Duration::from_secs(300),
-        max_query_time: Duration::from_secs(600),
-        coordinate_flush: Duration::from_millis(100),
-        autopilot: Default::default(),
-        connect: ConnectSettings { enabled: true, ..ConnectSettings::default() },
+        ..test_support::config()
     }
 }
 
@@ -117,8 +101,11 @@ pub(crate) fn logs() -> telemetry::Logs {
 /// An agent without doors.
 pub(crate) async fn agent() -> Arc<Agent> {
     let stopping = CancellationToken::new();
-    let server = Server::start(server_config(), stopping.clone()).await.unwrap();
-    Agent::start(identity(), server, local_settings(), stopping).unwrap()
+    let config = server_config();
+    let fabric = test_support::fabric(&config, &stopping).await;
+    let pools = Pools { lan: fabric.lan.clone(), wan: None };
+    let server = Server::start(config, fabric, stopping.clone()).await.unwrap();
+    Agent::start(identity(), Servers::Here(server), pools, local_settings(), stopping).unwrap()
 }
 
 /// A listener on a port of the system's choice.

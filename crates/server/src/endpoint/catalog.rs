@@ -8,8 +8,8 @@ use state::{Snapshot, Topic};
 use telemetry::metrics::{self, Sample};
 use types::method::{
     CatalogDeregister, CatalogGatewayServices, CatalogListDatacenters, CatalogListNodes, CatalogListServices,
-    CatalogNodeServices, CatalogRegister, CatalogServiceNodes, CatalogVirtualIpForService, DatacenterRequest, Indexed,
-    NodeRequest, ServiceRequest,
+    CatalogNodeServiceList, CatalogNodeServices, CatalogRegister, CatalogServiceNodes, CatalogVirtualIpForService,
+    DatacenterRequest, Indexed, NodeRequest, ServiceRequest,
 };
 use types::{
     DeregisterRequest, GatewayService, HealthCheck, MessageType, Node, NodeService, NodeServices, RegisterRequest,
@@ -272,6 +272,18 @@ impl Handle<CatalogVirtualIpForService> for Server {
 
 impl Handle<CatalogNodeServices> for Server {
     async fn handle(&self, request: NodeRequest) -> Result<Indexed<Option<NodeServices>>, RpcError> {
+        self.node_services(request).await
+    }
+}
+
+impl Handle<CatalogNodeServiceList> for Server {
+    async fn handle(&self, request: NodeRequest) -> Result<Indexed<Option<NodeServices>>, RpcError> {
+        self.node_services(request).await
+    }
+}
+
+impl Server {
+    async fn node_services(&self, request: NodeRequest) -> Result<Indexed<Option<NodeServices>>, RpcError> {
         if request.node.is_empty() {
             return Err(RpcError::other("Must provide node"));
         }

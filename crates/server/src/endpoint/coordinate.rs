@@ -25,7 +25,7 @@ impl Handle<CoordinateUpdateOne> for Server {
         if coordinate.vec.len() != DIMENSIONS {
             return Err(RpcError::other("incompatible coordinate"));
         }
-        self.shared.await_leader().await?;
+        self.shared.check_leader()?;
         let place = (request.node.to_lowercase(), request.segment.clone());
         self.shared.coordinates.lock().insert(place, request);
         Ok(())

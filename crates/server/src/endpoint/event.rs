@@ -1,22 +1,21 @@
 //! User events.
 
+use bytes::Bytes;
+use types::RpcError;
 use types::method::{EventFire, EventFireRequest};
-use types::{RpcError, event};
 
 use crate::server::{Handle, Server};
 
+/// What names of user events begin with in gossip.
+const PREFIX: &str = "consul:event:";
+
 impl Handle<EventFire> for Server {
-    /// Checks that the event may be spread. With one server there is nobody else to tell: its agent keeps the event.
+    /// Spreads the event over the datacenter; it comes back to this agent too.
     async fn handle(&self, request: EventFireRequest) -> Result<(), RpcError> {
         self.shared.check_datacenter(&request.datacenter)?;
         let payload = request.event.to_broadcast().map_err(|e| RpcError::other(e.to_string()))?;
-        // The gossip layer names an event by its prefix and name, and counts both with the payload.
-        let size = "consul:event:".len() + request.event.name.len() + payload.len();
-        if size > event::EVENT_SIZE_LIMIT_BYTES {
-            let limit = event::EVENT_SIZE_LIMIT_BYTES;
-            let text = format!("user event exceeds configured limit of {limit} bytes before encoding");
-            return Err(RpcError::other(format!("error broadcasting event: {text}")));
-        }
-        Ok(())
+        let name = format!("{PREFIX}{}", request.event.name);
+        let fired = self.shared.members.lan().user_event(&name, Bytes::from(payload), false).await;
+        fired.map(drop).map_err(|error| RpcError::other(format!("error broadcasting event: {error}")))
     }
 }

@@ -1,10 +1,12 @@
 //! The methods a server answers, one file per noun.
 
+mod autopilot;
 mod catalog;
 mod connect_ca;
 mod coordinate;
 mod event;
 mod health;
+mod keyring;
 mod kv;
 mod operator;
 mod prepared_query;

@@ -100,7 +100,7 @@ impl Handle<SessionRenew> for Server {
     async fn handle(&self, request: SessionSpecificRequest) -> Result<Indexed<Option<Arc<Session>>>, RpcError> {
         self.shared.check_datacenter(&request.options.datacenter)?;
         let _timing = RENEW.timing();
-        self.shared.await_leader().await?;
+        self.shared.check_leader()?;
         let (index, session) = self.shared.store.snapshot().session(&request.session_id);
         if let Some(session) = &session {
             // A TTL that does not parse can only come from a foreign snapshot; such a session has no timer.

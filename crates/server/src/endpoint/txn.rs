@@ -18,7 +18,7 @@ impl Handle<TxnApply> for Server {
     async fn handle(&self, mut request: TxnRequest) -> Result<TxnResponse, RpcError> {
         self.shared.check_datacenter(&request.datacenter)?;
         let _timing = APPLY.timing();
-        self.shared.await_leader().await?;
+        self.shared.check_leader()?;
         let errors = self.vet(&mut request);
         if !errors.is_empty() {
             return Ok(TxnResponse { errors, ..TxnResponse::default() });
