@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use server::{Handle, Server};
@@ -13,6 +14,7 @@ use types::rpc::RpcMethod;
 use types::{RpcError, UserEvent, event};
 
 use crate::events::{Events, Filter};
+use crate::kept::{Kept, KeptSettings};
 use crate::local::{self, Local, LocalSettings, Shared};
 use crate::pools::Pools;
 use crate::servers::Servers;
@@ -69,6 +71,7 @@ pub struct Agent {
     identity: Identity,
     servers: Servers,
     pub(crate) pools: Pools,
+    kept: Option<Kept>,
     events: Events,
     local: Local,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -88,15 +91,18 @@ impl Agent {
         servers: Servers,
         pools: Pools,
         settings: LocalSettings,
+        kept: KeptSettings,
         stopping: CancellationToken,
     ) -> Result<Arc<Agent>, AgentError> {
         let (shared, tickets) = Shared::new(&identity, &settings, stopping.clone());
         shared.load(settings.services, settings.check_definitions)?;
         let events = pools.lan.subscribe();
+        let kept = Kept::new(&servers, kept, &stopping);
         let agent = Arc::new(Agent {
             identity,
             servers,
             pools,
+            kept,
             events: Events::default(),
             local: Local { shared: shared.clone() },
             tasks: Mutex::default(),
@@ -173,9 +179,22 @@ impl Agent {
         self.servers.here()
     }
 
+    /// What this agent keeps of servers' answers; nothing on a server.
+    pub(crate) fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
     /// The way to servers.
     pub(crate) fn servers(&self) -> &Servers {
         &self.servers
+    }
+
+    /// Applies new limits to what is asked of servers over the network.
+    pub fn set_rpc_limits(&self, rate: f64, burst: usize, client_timeout: Duration) {
+        match &self.servers {
+            Servers::Here(server) => server.set_client_timeout(client_timeout),
+            Servers::Away(client) => client.set_limits(rate, burst, client_timeout),
+        }
     }
 
     /// User events this agent has seen.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::server::{Server, ServerConfig, test_support};
-use agent::{Agent, AgentError, CheckSettings, Identity, LocalError, LocalSettings, Pools, Servers, Source};
+use agent::{Agent, AgentError, CheckSettings, Identity, KeptSettings, LocalError, LocalSettings, Pools, Servers, Source};
 use config::{CheckDefinition, CheckSpec, ServiceCheck, ServiceDefinition};
 use tokio_util::sync::CancellationToken;
 use types::method::{CatalogDeregister, CatalogNodeServices, CatalogRegister, HealthNodeChecks, NodeRequest};
@@ -53,7 +53,14 @@ async fn try_start(settings: LocalSettings) -> Result<Arc<Agent>, AgentError> {
     let fabric = test_support::fabric(&config, &stopping).await;
     let pools = Pools { lan: fabric.lan.clone(), wan: None };
     let server = Server::start(config, fabric, stopping.clone()).await.unwrap();
-    let started = Agent::start(identity, Servers::Here(server.clone()), pools, settings, stopping.clone());
+    let started = Agent::start(
+        identity,
+        Servers::Here(server.clone()),
+        pools,
+        settings,
+        KeptSettings::default(),
+        stopping.clone(),
+    );
     if started.is_err() {
         stopping.cancel();
         server.stop().await;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::log::backend::LogBackend;
+use crate::snapshots::Shelf;
 use crate::Transport;
 
 /// Identity of a server in the Raft configuration: its node id, a UUID (`docs/spec/rpc-and-state.md` §9.2).
@@ -58,6 +60,31 @@ pub enum Storage {
     Memory,
     /// In this directory, `<data_dir>/raft`, created when absent.
     Disk(PathBuf),
+    /// In stores that the caller brings, for simulations.
+    Custom(CustomStores),
+}
+
+/// Stores of the caller's, opened for one run of a server. They are equal only to themselves.
+#[derive(Clone)]
+pub struct CustomStores {
+    /// The log and the vote.
+    pub log: Arc<dyn LogBackend>,
+    /// The newest snapshot.
+    pub snapshots: Shelf,
+}
+
+impl PartialEq for CustomStores {
+    fn eq(&self, other: &CustomStores) -> bool {
+        Arc::ptr_eq(&self.log, &other.log)
+    }
+}
+
+impl Eq for CustomStores {}
+
+impl fmt::Debug for CustomStores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.log.location())
+    }
 }
 
 /// Raft's clock. `election_min` must exceed half of `election_max` by more than `heartbeat`, `election_max` must exceed

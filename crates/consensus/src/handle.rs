@@ -106,6 +106,7 @@ impl<S: StateMachine> Consensus<S> {
         engine_config(&config)?;
         let (backend, snapshots): (Arc<dyn LogBackend>, _) = match config.storage.clone() {
             Storage::Memory => (Arc::new(MemoryBackend::default()), SnapshotStore::memory()),
+            Storage::Custom(stores) => (stores.log, SnapshotStore::Memory(stores.snapshots)),
             Storage::Disk(path) => {
                 blocking(move || {
                     let directory = DataDir::open(&path)?;

@@ -35,10 +35,11 @@ mod tests;
 #[cfg(test)]
 extern crate self as consensus;
 
-pub use config::{Config, ParseServerIdError, ServerId, SnapshotPolicy, Storage, Timing};
+pub use config::{Config, CustomStores, ParseServerIdError, ServerId, SnapshotPolicy, Storage, Timing};
 pub use error::{ChangeError, Error, ProposeError, ReadError};
 pub use handle::Consensus;
+pub use log::backend::{Batch, Drive, LogBackend, MetaKey, Pace, Visit};
 pub use machine::{Snapshot, StateMachine};
-pub use snapshots::SnapshotInfo;
+pub use snapshots::{Shelf, SnapshotInfo};
 pub use status::{Leadership, Member, State, Status};
 pub use transport::{Isolated, Transport};

@@ -6,6 +6,7 @@
 
 pub(crate) mod backend;
 mod record;
+mod task;
 mod writer;
 
 #[cfg(test)]
@@ -84,7 +85,7 @@ impl LogStore {
         };
         Ok(LogStore {
             recent: RwLock::new(recent),
-            writer: WriterHandle::start(writer, backend.is_volatile()).map_err(failed())?,
+            writer: WriterHandle::start(writer, backend.drive()).map_err(failed())?,
             backend: RwLock::new(Some(backend)),
             shared,
             location,

@@ -61,14 +61,33 @@ pub(crate) struct Header {
     pub(crate) membership_at: LogId,
 }
 
+/// A place in memory for the newest snapshot, which may outlive the server that puts it there; clones are the same one.
+#[derive(Clone, Default)]
+pub struct Shelf(Arc<Mutex<Option<Stored>>>);
+
+impl Shelf {
+    /// Another shelf with what is on this one now.
+    pub fn copy(&self) -> Shelf {
+        Shelf(Arc::new(Mutex::new(self.newest())))
+    }
+
+    fn newest(&self) -> Option<Stored> {
+        self.0.lock().clone()
+    }
+
+    fn put(&self, stored: Stored) {
+        *self.0.lock() = Some(stored);
+    }
+}
+
 pub(crate) enum SnapshotStore {
-    Memory(Mutex<Option<Stored>>),
+    Memory(Shelf),
     Directory(SnapshotDirectory),
 }
 
 impl SnapshotStore {
     pub(crate) fn memory() -> SnapshotStore {
-        SnapshotStore::Memory(Mutex::new(None))
+        SnapshotStore::Memory(Shelf::default())
     }
 
     /// Opens `<raft directory>/snapshots` and removes what an interrupted snapshot left there.
@@ -87,12 +106,12 @@ impl SnapshotStore {
         let id = new_id(header.last);
         match self {
             SnapshotStore::Directory(directory) => directory.create(id, header, state, stop),
-            SnapshotStore::Memory(current) => {
+            SnapshotStore::Memory(shelf) => {
                 let mut sink = Sink::new(Vec::new(), stop);
                 state.write_to(&mut sink)?;
                 let (bytes, size, crc) = sink.finish()?;
                 let stored = Stored::new(id, header, size, crc, Data::Memory(bytes.into()));
-                *current.lock() = Some(stored.clone());
+                shelf.put(stored.clone());
                 Ok(stored)
             }
         }
@@ -106,7 +125,11 @@ impl SnapshotStore {
     /// Restores the newest snapshot that can be, trying older ones after it. `None` when there never was one.
     pub(crate) fn restore_newest<S: StateMachine>(&self, machine: &mut S) -> Result<Option<Stored>, Error> {
         match self {
-            SnapshotStore::Memory(current) => Ok(current.lock().clone()),
+            SnapshotStore::Memory(shelf) => {
+                let Some(stored) = shelf.newest() else { return Ok(None) };
+                stored.restore_into(machine).map_err(Error::storage("failed to restore snapshot from memory"))?;
+                Ok(Some(stored))
+            }
             SnapshotStore::Directory(directory) => directory.restore_newest(machine),
         }
     }

@@ -132,9 +132,9 @@ impl Prepared {
         let local = settings::local(config)?;
         let identity = settings::identity(config, &self.node_id);
         let (mut cluster, servers) = Cluster::start(config, &self.node_id, stopping.clone()).await?;
-        let agent = Agent::start(identity, servers, cluster.pools.clone(), local, stopping)?;
+        let agent = Agent::start(identity, servers, cluster.pools.clone(), local, settings::kept(config), stopping)?;
         let opened = match join(&agent, config).await {
-            Ok(()) => self.open_doors(&agent, sockets).await,
+            Ok(()) => self.open_doors(&agent, &cluster, sockets).await,
             Err(error) => Err(error),
         };
         match opened {
@@ -151,7 +151,12 @@ impl Prepared {
         }
     }
 
-    async fn open_doors(&self, agent: &Arc<Agent>, sockets: Vec<http_api::Listener>) -> Result<Doors, StartError> {
+    async fn open_doors(
+        &self,
+        agent: &Arc<Agent>,
+        cluster: &Cluster,
+        sockets: Vec<http_api::Listener>,
+    ) -> Result<Doors, StartError> {
         let config = &self.loaded.runtime;
         let pid_file = match &config.pid_file {
             Some(path) => Some(PidFile::write(path).map_err(|e| StartError::PidFile(path.clone(), e))?),
@@ -170,7 +175,7 @@ impl Prepared {
         }
         let http = http_api::start(agent.clone(), self.logs.clone(), settings::http(config), sockets)?;
         let http = Arc::new(http);
-        let host = ConfigHost::start(self, agent, &http, dns.as_ref())?;
+        let host = ConfigHost::start(self, agent, &http, dns.as_ref(), cluster.door())?;
         agent.attach(host.clone());
         tracing::info!(target: "agent", "Consul agent running!");
         let gauges = gauges::start(agent.clone(), agent.stopping().child_token());

@@ -53,7 +53,7 @@ const STOPPED: &str = "gossip pool is shut down";
 
 /// What a pool is started with.
 pub struct Settings {
-    /// The core's; its snapshot, seed and keyring are filled in here.
+    /// The core's; its snapshot and keyring are filled in here, and a seed if it is 0.
     pub core: CoreSettings,
     /// Where to listen, TCP and UDP. Port 0 is any free one; an advertised port 0 becomes the same.
     pub bind: SocketAddr,
@@ -116,7 +116,9 @@ impl Gossip {
                 Some(file)
             }
         };
-        core.seed = random_seed()?;
+        if core.seed == 0 {
+            core.seed = random_seed()?;
+        }
         let (listener, socket) = listen(network.as_ref(), bind).await?;
         let bound = socket.local_addr();
         if core.advertise.port() == 0 {
@@ -239,7 +241,7 @@ impl Gossip {
             match resolve::resolve(entry, self.shared.bound.port()).await {
                 Ok(found) => targets.extend(found),
                 Err(failure) => {
-                    tracing::warn!(target: "agent.memberlist", "memberlist: {failure}");
+                    logs.memberlist.warn(format_args!("memberlist: {failure}"));
                     failures.push(failure);
                 }
             }

@@ -314,7 +314,7 @@ impl Events {
         }
         let Some(member) = failed.get(self.rng.below(failed.len() as u64) as usize) else { return };
         let (name, address) = (member.name.clone(), SocketAddr::new(member.address, member.port));
-        tracing::info!(target: "agent.serf", "serf: attempting reconnect to {name} {address}");
+        self.log.info(format_args!("serf: attempting reconnect to {name} {address}"));
         self.wishes.push_back(Wish::Reconnect { name, address });
     }
 }
@@ -322,11 +322,11 @@ impl Events {
 fn log_change(kind: MemberEvent, member: &Member) {
     let (name, address) = (&member.name, member.address);
     match kind {
-        MemberEvent::Joined => tracing::info!(target: "agent.serf", "serf: EventMemberJoin: {name} {address}"),
-        MemberEvent::Left => tracing::info!(target: "agent.serf", "serf: EventMemberLeave: {name} {address}"),
-        MemberEvent::Failed => tracing::info!(target: "agent.serf", "serf: EventMemberFailed: {name} {address}"),
-        MemberEvent::Updated => tracing::info!(target: "agent.serf", "serf: EventMemberUpdate: {name}"),
-        MemberEvent::Reaped => tracing::info!(target: "agent.serf", "serf: EventMemberReap: {name}"),
+        MemberEvent::Joined => self.log.info(format_args!("serf: EventMemberJoin: {name} {address}")),
+        MemberEvent::Left => self.log.info(format_args!("serf: EventMemberLeave: {name} {address}")),
+        MemberEvent::Failed => self.log.info(format_args!("serf: EventMemberFailed: {name} {address}")),
+        MemberEvent::Updated => self.log.info(format_args!("serf: EventMemberUpdate: {name}")),
+        MemberEvent::Reaped => self.log.info(format_args!("serf: EventMemberReap: {name}")),
     }
 }
 
@@ -366,13 +366,10 @@ impl Upper for Events {
     fn conflict(&mut self, known: &Node, claimed: SocketAddr, now: Time) {
         let (name, address) = (&known.name, known.address);
         if **name != *self.name {
-            tracing::warn!(target: "agent.serf",
-                "serf: Name conflict for '{name}' both {address} and {claimed} are claiming");
+            self.log.warn(format_args!("serf: Name conflict for '{name}' both {address} and {claimed} are claiming"));
             return;
         }
-        tracing::error!(target: "agent.serf",
-            "serf: Node name conflicts with another node at {claimed}. Names must be unique! (Resolution enabled: {})",
-            self.resolve_conflicts);
+        self.log.error(format_args!("serf: Node name conflicts with another node at {claimed}. Names must be unique! (Resolution enabled: {})", self.resolve_conflicts));
         if self.resolve_conflicts {
             self.resolve_conflict(now);
         }
@@ -397,7 +394,7 @@ impl Upper for Events {
                 None
             }
             Kind::PushPull | Kind::ConflictResponse | Kind::KeyRequest | Kind::KeyResponse => {
-                tracing::warn!(target: "agent.serf", kind = kind as u8, "serf: Received message of unknown type");
+                self.log.warn(format_args!("serf: Received message of unknown type kind={kind}", kind = kind as u8));
                 None
             }
         };
@@ -431,7 +428,7 @@ impl Upper for Events {
         }
         let Some(place) = message::decode_ping(payload) else { return };
         if let Err(error) = self.place.update(&node.name, &place, rtt) {
-            tracing::debug!(target: "agent.serf", node = %node.name, %error, "serf: Rejected coordinate");
+            self.log.debug(format_args!("serf: Rejected coordinate node={node}: {error}", node = node.name));
             return;
         }
         self.coordinates.insert(node.name.clone(), place);

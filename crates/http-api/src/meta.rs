@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::agent::cache::CacheMeta;
 use http::header::{AGE, HeaderMap, HeaderName, HeaderValue};
 use types::{Backend, Consistency, QueryMeta};
 
@@ -32,6 +33,11 @@ pub(crate) enum CacheStatus {
 }
 
 impl CacheStatus {
+    /// What the agent's cache tells of an answer.
+    pub(crate) fn of(kept: CacheMeta) -> CacheStatus {
+        if kept.hit { CacheStatus::Hit { age: kept.age } } else { CacheStatus::Miss }
+    }
+
     /// Writes `X-Cache`, and `Age` in whole seconds for what was there.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         match self {

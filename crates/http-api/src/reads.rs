@@ -5,6 +5,10 @@ mod cached;
 mod lru;
 mod subscription;
 
+use std::time::Duration;
+
+use ::agent::ReadSource;
+use ::agent::cache::CacheMeta;
 use ::agent::server::{Handle, Server};
 use bytes::Bytes;
 use types::method::Indexed;
@@ -18,7 +22,7 @@ pub(crate) use self::subscription::Subscription;
 use crate::meta::CacheStatus;
 use crate::pipeline::Call;
 use crate::reply::{Answer, Failure, Reply, metadata};
-use crate::routes::{ask, ask_young};
+use crate::routes::ask_young;
 
 /// What a door remembers of its reads.
 #[derive(Default)]
@@ -90,8 +94,15 @@ impl Read<'_> {
         let mode = self.options.consistency;
         let known = self.kept_in.is_some_and(|kind| self.call.door.reads.cached.knows(&self.key, kind));
         let options = self.options_to_ask_with();
-        let reply = ask_young::<M, T>(self.call, &options, &request).await.map_err(fail)?;
-        let served_from_cache = known && !reply.meta.waited;
+        let source = self.source();
+        let (reply, kept) = match source {
+            ReadSource::Servers => {
+                let reply = ask_young::<M, T>(self.call, &options, &request).await.map_err(fail)?;
+                let hit = known && !reply.meta.waited;
+                (reply, CacheMeta { hit, age: Duration::ZERO })
+            }
+            source => self.ask_kept::<M, T>(request(options.clone()), source).await.map_err(fail)?,
+        };
         let (meta, body) = match reply.meta.version {
             None => (reply.meta, body(reply.value)?),
             Some(version) => {
@@ -104,11 +115,27 @@ impl Read<'_> {
             self.call.door.reads.cached.note(&self.key);
         }
         if self.kept_in.is_some() && is_cached(self.call) {
-            let age = std::time::Duration::ZERO;
-            let status = if served_from_cache { CacheStatus::Hit { age } } else { CacheStatus::Miss };
-            status.write(&mut reply.headers);
+            CacheStatus::of(kept).write(&mut reply.headers);
         }
         Ok(reply)
+    }
+
+    /// Where the answer may come from. A server's own state is as new as anything that could be kept of it.
+    fn source(&self) -> ReadSource {
+        match self.kept_in {
+            Some(_) if self.call.door.agent.server().is_some() => ReadSource::Servers,
+            Some(CacheKind::Subscription) => ReadSource::Subscription,
+            Some(CacheKind::Followed) => ReadSource::Cache(CacheControl::of(&self.call.headers).options()),
+            None => ReadSource::Servers,
+        }
+    }
+
+    async fn ask_kept<M, T>(&self, request: M::Request, source: ReadSource) -> Result<(M::Reply, CacheMeta), Failure>
+    where
+        M: RpcMethod<Reply = Indexed<T>>,
+        Server: Handle<M>,
+    {
+        self.call.door.agent.read::<M>(request, source).await.map_err(Failure::from)
     }
 
     /// What a cache or a subscription holds is asked for from any server.
@@ -116,7 +143,7 @@ impl Read<'_> {
         let mut options = QueryOptions { want: Want::Version, ..self.options.clone() };
         if self.kept_in.is_some() && options.consistency != Consistency::Consistent {
             options.consistency = Consistency::Stale;
-            options.max_stale = std::time::Duration::ZERO;
+            options.max_stale = Duration::ZERO;
         }
         options
     }
@@ -145,7 +172,8 @@ impl Read<'_> {
             if let Some(kept) = kept() {
                 return Ok(kept);
             }
-            let reply = ask::<M, T>(self.call, request(QueryOptions { want: Want::Value, ..options })).await?;
+            let request = request(QueryOptions { want: Want::Value, ..options });
+            let (reply, _) = self.ask_kept::<M, T>(request, self.source()).await?;
             let body = body(reply.value)?;
             if let Some(version) = reply.meta.version {
                 answers.keep(&key, version, body.clone());
@@ -160,7 +188,7 @@ impl Read<'_> {
         if self.kept_in != Some(CacheKind::Subscription) {
             return meta;
         }
-        QueryMeta { backend: Backend::Streaming, known_leader: false, last_contact: std::time::Duration::ZERO, ..meta }
+        QueryMeta { backend: Backend::Streaming, known_leader: false, last_contact: Duration::ZERO, ..meta }
     }
 }
 

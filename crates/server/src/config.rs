@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use consensus::{ServerId, SnapshotPolicy, Timing};
+use consensus::{CustomStores, ServerId, SnapshotPolicy, Timing};
 use types::AutopilotConfig;
 use types::connect_ca::ProviderSettings;
 
@@ -15,6 +15,8 @@ pub enum Storage {
     Memory,
     /// In this data directory.
     Disk(PathBuf),
+    /// In stores that the caller brings, for simulations.
+    Custom(CustomStores),
 }
 
 /// How the server is reached.

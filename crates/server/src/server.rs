@@ -195,6 +195,11 @@ impl Server {
         self.shared.consensus.set_snapshot_policy(policy);
     }
 
+    /// From now on, other servers are given so long for an answer that does not wait for a change.
+    pub fn set_client_timeout(&self, timeout: std::time::Duration) {
+        self.shared.pool.set_client_timeout(timeout);
+    }
+
     /// A view of the state, for inspection inside the process.
     pub fn store(&self) -> &Store {
         &self.shared.store
@@ -224,6 +229,7 @@ fn consensus_config(
         storage: match &config.storage {
             Storage::Memory => consensus::Storage::Memory,
             Storage::Disk(data_dir) => consensus::Storage::Disk(data_dir.join("raft")),
+            Storage::Custom(stores) => consensus::Storage::Custom(stores.clone()),
         },
         timing: config.raft,
         snapshot: config.snapshots,

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use net::BoxFuture;
 
 #[cfg(test)]
 pub(crate) mod fault;
@@ -10,7 +13,7 @@ pub(crate) mod memory;
 
 /// A value kept beside the log entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum MetaKey {
+pub enum MetaKey {
     /// The vote; changed only through a synced write.
     Vote,
     /// The highest committed entry, as of some earlier moment.
@@ -21,11 +24,13 @@ pub(crate) enum MetaKey {
 
 /// A set of changes that is stored as a whole or not at all. Removals come first.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Batch {
-    /// Empty when nothing is removed.
-    pub(crate) remove: Range<u64>,
-    pub(crate) put: Vec<(u64, Vec<u8>)>,
-    pub(crate) meta: Vec<(MetaKey, Vec<u8>)>,
+pub struct Batch {
+    /// Indexes of removed entries; empty when nothing is removed.
+    pub remove: Range<u64>,
+    /// Entries, by index.
+    pub put: Vec<(u64, Vec<u8>)>,
+    /// Values kept beside them.
+    pub meta: Vec<(MetaKey, Vec<u8>)>,
 }
 
 impl Batch {
@@ -35,10 +40,23 @@ impl Batch {
 }
 
 /// Called with each index and its stored bytes, in order of index.
-pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> ControlFlow<()> + 'a;
+pub type Visit<'a> = dyn FnMut(u64, &[u8]) -> ControlFlow<()> + 'a;
 
-/// Stores opaque values by index. Calls that change something come from one thread; reads come from any.
-pub(crate) trait LogBackend: Send + Sync + 'static {
+/// Returns when the next writes may begin.
+pub type Pace = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Where a log's writer runs.
+pub enum Drive {
+    /// On a thread of its own.
+    Thread,
+    /// On the thread that appends: a sync costs nothing, so that handing it over would only add delay.
+    Inline,
+    /// In a task of the runtime, for a simulation, whose clock no thread may disturb.
+    Task(Pace),
+}
+
+/// Stores opaque values by index. Calls that change something come from one place; reads come from any thread.
+pub trait LogBackend: Send + Sync + 'static {
     /// Makes a batch visible to reads. It need not survive a power cut before the next [`LogBackend::sync`].
     fn write(&self, batch: Batch) -> io::Result<()>;
 
@@ -59,6 +77,7 @@ pub(crate) trait LogBackend: Send + Sync + 'static {
     /// Lowest and highest stored index.
     fn bounds(&self) -> io::Result<Option<(u64, u64)>>;
 
+    /// A value kept beside the entries.
     fn meta(&self, key: MetaKey) -> io::Result<Option<Vec<u8>>>;
 
     /// Remembers, outside the store proper, that entries up to `index` were synced, so that a store that comes back
@@ -71,8 +90,8 @@ pub(crate) trait LogBackend: Send + Sync + 'static {
     /// Where the data is, for messages.
     fn location(&self) -> String;
 
-    /// Whether a sync costs nothing, so that handing it to another thread would only add delay.
-    fn is_volatile(&self) -> bool {
-        false
+    /// Where the log's writer runs on this store.
+    fn drive(&self) -> Drive {
+        Drive::Thread
     }
 }

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::backend::{Batch, LogBackend, MetaKey};
+use super::backend::{Batch, Drive, LogBackend, MetaKey};
+use super::task::WriterTask;
 use super::{LogId, Record, Vote};
 
 /// Entries removed between two other writes while a purge is under way, so that it delays no proposal noticeably.
@@ -77,7 +78,7 @@ impl Writer {
         Writer { backend, shared, last_stored, purging: first_stored..first_stored }
     }
 
-    fn run(&mut self, ops: Vec<Op>) {
+    pub(super) fn run(&mut self, ops: Vec<Op>) {
         let mut group = Group::default();
         for op in ops {
             match op {
@@ -174,11 +175,11 @@ impl Writer {
         self.last_stored = self.last_stored.max(upto);
     }
 
-    fn is_purging(&self) -> bool {
+    pub(super) fn is_purging(&self) -> bool {
         !self.purging.is_empty()
     }
 
-    fn purge_step(&mut self) {
+    pub(super) fn purge_step(&mut self) {
         let end = self.purging.end.min(self.purging.start + PURGE_STEP_ENTRIES);
         let step = std::mem::replace(&mut self.purging.start, end)..end;
         // Not synced: entries that reappear after a power cut lie behind the purge mark and are purged again.
@@ -189,7 +190,7 @@ impl Writer {
     }
 
     /// Leaves nothing behind that a later start would have to work out again.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         while self.is_purging() {
             self.purge_step();
         }
@@ -203,10 +204,11 @@ impl Writer {
     }
 }
 
-/// How to reach the writer: on a thread of its own, or, where a sync costs nothing, on the caller's.
+/// How to reach the writer (see [`Drive`]).
 pub(super) enum WriterHandle {
     Thread { queue: Arc<Queue>, thread: Mutex<Option<JoinHandle<()>>> },
     Inline(Mutex<Option<Writer>>),
+    Task(WriterTask),
 }
 
 #[derive(Default)]
@@ -222,7 +224,7 @@ struct QueueState {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// Write what is queued first.
     Orderly,
     /// Stop as a killed process would.
@@ -230,9 +232,11 @@ enum End {
 }
 
 impl WriterHandle {
-    pub(super) fn start(writer: Writer, inline: bool) -> io::Result<WriterHandle> {
-        if inline {
-            return Ok(WriterHandle::Inline(Mutex::new(Some(writer))));
+    pub(super) fn start(writer: Writer, drive: Drive) -> io::Result<WriterHandle> {
+        match drive {
+            Drive::Thread => {}
+            Drive::Inline => return Ok(WriterHandle::Inline(Mutex::new(Some(writer)))),
+            Drive::Task(pace) => return Ok(WriterHandle::Task(WriterTask::start(writer, pace))),
         }
         let queue = Arc::new(Queue::default());
         let thread = std::thread::Builder::new().name("raft-log".to_owned()).spawn({
@@ -246,6 +250,7 @@ impl WriterHandle {
     pub(super) fn submit(&self, op: Op) {
         match self {
             WriterHandle::Thread { queue, .. } => queue.push(op),
+            WriterHandle::Task(task) => task.push(op),
             WriterHandle::Inline(writer) => {
                 let Some(writer) = &mut *writer.lock() else { return };
                 writer.run(vec![op]);
@@ -264,6 +269,7 @@ impl WriterHandle {
     fn end(&self, end: End) {
         match self {
             WriterHandle::Inline(writer) => drop(writer.lock().take()),
+            WriterHandle::Task(task) => task.end(end),
             WriterHandle::Thread { queue, thread } => {
                 queue.end(end);
                 if thread.lock().take().is_some_and(|thread| thread.join().is_err()) {

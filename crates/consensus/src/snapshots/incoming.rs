@@ -60,9 +60,9 @@ impl Incoming {
         let store = self.store.clone();
         let (id, header) = (self.id.clone(), self.header.clone());
         match (&*store, self.state.take()) {
-            (SnapshotStore::Memory(current), Some(State::Memory(state))) => {
+            (SnapshotStore::Memory(shelf), Some(State::Memory(state))) => {
                 let stored = Stored::new(id, header, self.size, self.crc, Data::Memory(state.into()));
-                *current.lock() = Some(stored.clone());
+                shelf.put(stored.clone());
                 Ok(stored)
             }
             (SnapshotStore::Directory(directory), Some(State::File(file))) => {

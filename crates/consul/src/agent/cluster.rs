@@ -30,7 +30,7 @@ const IDLE_SERVER: Duration = Duration::from_secs(2 * 60);
 /// What connects an agent with the rest of its cluster.
 pub(super) struct Cluster {
     pub(super) pools: Pools,
-    door: Option<Door>,
+    door: Option<Arc<Door>>,
     flood: Option<JoinHandle<()>>,
 }
 
@@ -56,7 +56,7 @@ impl Cluster {
             Ok(server) => {
                 let doors = server.doors();
                 let door =
-                    listener.map(|listener| Door::open(listener, door_settings(config), doors, stopping.clone()));
+                    listener.map(|listener| Arc::new(Door::open(listener, door_settings(config), doors, stopping.clone())));
                 let flood = pools.wan.as_ref().map(|wan| {
                     let (lan, wan, datacenter) = (pools.lan.clone(), wan.clone(), config.datacenter.clone());
                     tokio::spawn(flood::run(lan, wan, datacenter, stopping))
@@ -71,12 +71,9 @@ impl Cluster {
         }
     }
 
-    /// Applies new limits to connections that others open.
-    pub(super) fn set_limits(&self, config: &RuntimeConfig) {
-        let settings = door_settings(config);
-        if let Some(door) = &self.door {
-            door.set_limits(settings.handshake_timeout, settings.max_conns_per_client);
-        }
+    /// The server port, if this agent has one.
+    pub(super) fn door(&self) -> Option<&Arc<Door>> {
+        self.door.as_ref()
     }
 
     /// Closes the server port and waits for those who are served there.
@@ -274,7 +271,7 @@ fn pool_settings(config: &RuntimeConfig, network: Arc<dyn Network>) -> PoolSetti
     }
 }
 
-fn client_settings(config: &RuntimeConfig) -> ClientSettings {
+pub(super) fn client_settings(config: &RuntimeConfig) -> ClientSettings {
     ClientSettings {
         rpc_hold_timeout: config.raft.rpc_hold_timeout,
         default_query_time: config.query.default_time,
@@ -286,7 +283,7 @@ fn client_settings(config: &RuntimeConfig) -> ClientSettings {
     }
 }
 
-fn door_settings(config: &RuntimeConfig) -> ListenerSettings {
+pub(super) fn door_settings(config: &RuntimeConfig) -> ListenerSettings {
     ListenerSettings {
         handshake_timeout: config.limits.rpc_handshake_timeout,
         max_conns_per_client: usize::try_from(config.limits.rpc_max_conns_per_client).unwrap_or(usize::MAX),

@@ -30,11 +30,11 @@ pub(super) fn start(agent: Arc<Agent>, stopping: CancellationToken) -> JoinHandl
                 _ = ticks.tick() => {}
             }
             metrics::collect_runtime(tokio::runtime::Handle::current().metrics().num_alive_tasks());
-            if readings % RUNTIME_READINGS_A_STATE_READING == 0 {
-                if let Some(server) = agent.server() {
-                    read_raft(server);
-                    read_state(&agent, server);
-                }
+            if readings % RUNTIME_READINGS_A_STATE_READING == 0
+                && let Some(server) = agent.server()
+            {
+                read_raft(server);
+                read_state(&agent, server);
             }
             readings = readings.wrapping_add(1);
         }

@@ -7,10 +7,12 @@ use config::{BuildInfo, Environment, Flags, Loaded, RuntimeConfig};
 use dns::DnsServer;
 use http_api::HttpServer;
 use parking_lot::Mutex;
+use rpc::Door;
 use telemetry::Logs;
 use tokio::runtime::Handle;
 
 use super::Prepared;
+use super::cluster;
 use super::settings;
 use super::signals::Asked;
 use super::start_error::StartError;
@@ -28,6 +30,7 @@ pub(super) struct ConfigHost {
     agent: Weak<Agent>,
     http: Weak<HttpServer>,
     dns: Option<Weak<DnsServer>>,
+    door: Option<Weak<Door>>,
     runtime: Handle,
     watches: Mutex<Option<Watches>>,
 }
@@ -39,6 +42,7 @@ impl ConfigHost {
         agent: &Arc<Agent>,
         http: &Arc<HttpServer>,
         dns: Option<&Arc<DnsServer>>,
+        door: Option<&Arc<Door>>,
     ) -> Result<Arc<ConfigHost>, StartError> {
         let watches = Watches::start(&prepared.loaded.runtime)?;
         Ok(Arc::new(ConfigHost {
@@ -50,6 +54,7 @@ impl ConfigHost {
             agent: Arc::downgrade(agent),
             http: Arc::downgrade(http),
             dns: dns.map(Arc::downgrade),
+            door: door.map(Arc::downgrade),
             runtime: Handle::current(),
             watches: Mutex::new(Some(watches)),
         }))
@@ -113,8 +118,15 @@ impl ConfigHost {
             if let Some(server) = agent.server() {
                 server.set_snapshot_policy(settings::snapshot_policy(new));
             }
+            let limits = cluster::client_settings(new);
+            agent.set_rpc_limits(limits.rate, limits.burst, new.limits.rpc_client_timeout);
+            agent.set_cache_limits(settings::cache_limits(new));
             agent.set_node_meta(settings::node_meta(new));
             agent.set_check_settings(settings::checks(new));
+        }
+        if let Some(door) = self.door.as_ref().and_then(Weak::upgrade) {
+            let limits = cluster::door_settings(new);
+            door.set_limits(limits.handshake_timeout, limits.max_conns_per_client);
         }
         if let Some(server) = self.dns.as_ref().and_then(Weak::upgrade) {
             server.set_settings(dns).map_err(|e| refused(&e))?;

@@ -6,7 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agent::{CheckSettings, Identity, LocalSettings};
+use agent::cache::FetchLimits;
+use agent::{CheckSettings, Identity, KeptSettings, LocalSettings};
 use config::{Loaded, RecursorStrategy, RuntimeConfig};
 use server::{Addresses, ConnectSettings, SnapshotPolicy, Storage, Timing};
 use telemetry::{FileSettings, LogSettings};
@@ -90,6 +91,21 @@ pub(super) fn local(config: &RuntimeConfig) -> Result<LocalSettings, StartError>
         services: config.services.clone(),
         check_definitions: config.checks.clone(),
     })
+}
+
+/// What a client agent keeps of servers' answers.
+pub(super) fn kept(config: &RuntimeConfig) -> KeptSettings {
+    KeptSettings {
+        streaming: config.server.use_streaming_backend,
+        default_query_time: config.query.default_time,
+        max_query_time: config.query.max_time,
+        limits: cache_limits(config),
+    }
+}
+
+/// How often an entry of the agent's cache may be fetched.
+pub(super) fn cache_limits(config: &RuntimeConfig) -> FetchLimits {
+    FetchLimits { rate: config.cache.entry_fetch_rate, burst: u32::try_from(config.cache.entry_fetch_max_burst).unwrap_or(u32::MAX) }
 }
 
 /// How checks are run.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::ReadSource;
 use types::method::{HealthServiceNodes, ServiceRequest};
 use types::{CheckServiceNode, Consistency, QueryOptions, RpcError, Want};
 
@@ -90,15 +91,17 @@ async fn read_as(
     options: QueryOptions,
 ) -> Result<(Arc<[CheckServiceNode]>, Duration), RpcError> {
     let (agent, views) = (&ask.context.agent, &ask.context.views);
+    // With its cache, a client answers from what it follows.
+    let source = if ask.live.settings.use_cache { ReadSource::Subscription } else { ReadSource::Servers };
     let key = wanted.key(&options);
     if let Some(kept) = views.get(&key) {
         let options = QueryOptions { want: Want::Version, ..options.clone() };
-        let current = agent.call::<HealthServiceNodes>(wanted.request(options)).await?;
+        let (current, _) = agent.read::<HealthServiceNodes>(wanted.request(options), source).await?;
         if current.meta.version == Some(kept.version) {
             return Ok((kept.instances.clone(), current.meta.last_contact));
         }
     }
-    let found = agent.call::<HealthServiceNodes>(wanted.request(options)).await?;
+    let (found, _) = agent.read::<HealthServiceNodes>(wanted.request(options), source).await?;
     let instances: Arc<[CheckServiceNode]> = found.value.into();
     if let Some(version) = found.meta.version {
         views.keep(key, View { version, instances: instances.clone() });

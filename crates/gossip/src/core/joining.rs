@@ -109,7 +109,7 @@ impl Core {
             Ok(()) => run.contacted += 1,
             Err(error) => {
                 let error = format!("Failed to join {address}: {error}");
-                tracing::debug!(target: "agent.memberlist", "memberlist: {error}");
+                self.logs.serf.debug(format_args!("memberlist: {error}"));
                 run.errors.push(error);
             }
         }
@@ -122,7 +122,7 @@ impl Core {
             return;
         }
         let Some((name, address)) = self.joining.previous.pop() else { return };
-        tracing::info!(target: "agent.serf", "serf: Attempting re-join to previously known node: {name}: {address}");
+        self.logs.serf.info(format_args!("serf: Attempting re-join to previously known node: {name}: {address}"));
         let attempt = self.joining.next_id();
         self.joining.rejoining = Some((attempt, name.clone()));
         self.membership.join(attempt, Some(&name), address, now, &mut self.events);
@@ -133,12 +133,12 @@ impl Core {
         match result {
             Ok(()) => {
                 self.joining.previous.clear();
-                tracing::info!(target: "agent.serf", "serf: Re-joined to previously known node: {name}");
+                self.logs.serf.info(format_args!("serf: Re-joined to previously known node: {name}"));
             }
             Err(error) => {
-                tracing::debug!(target: "agent.serf", "serf: Failed to re-join to {name}: {error}");
+                self.logs.serf.debug(format_args!("serf: Failed to re-join to {name}: {error}"));
                 if self.joining.previous.is_empty() {
-                    tracing::warn!(target: "agent.serf", "serf: Failed to re-join any previously known node");
+                    self.logs.serf.warn(format_args!("serf: Failed to re-join any previously known node"));
                 }
                 self.rejoin_next(now);
             }

@@ -87,11 +87,11 @@ impl Core {
         };
         match step {
             Step::Telling { .. } => {
-                tracing::warn!(target: "agent.serf", "serf: timeout while waiting for graceful leave");
+                self.logs.serf.warn(format_args!("serf: timeout while waiting for graceful leave"));
                 self.depart(id, now);
             }
             Step::Departing => {
-                tracing::warn!(target: "agent.serf", "serf: timeout waiting for leave broadcast");
+                self.logs.serf.warn(format_args!("serf: timeout waiting for leave broadcast"));
                 self.leave_sent(now);
             }
             Step::Lingering => {

@@ -138,7 +138,7 @@ impl Engine {
         match received {
             Ok((length, from)) => self.take_datagram(from, buffer.get(..length).unwrap_or_default()),
             Err(error) => {
-                tracing::error!(target: "agent.memberlist", error = %error, "memberlist: Error reading UDP packet");
+                self.log.error(format_args!("memberlist: Error reading UDP packet: {error}"));
                 self.work.deaf_until = Some(Instant::now() + RECEIVE_PAUSE);
             }
         }
@@ -240,8 +240,7 @@ impl Engine {
         match self.socket.send(to, packet).await {
             Ok(()) => self.metrics.udp_sent.add(packet.len() as f64),
             Err(error) => {
-                tracing::debug!(target: "agent.memberlist", to = %to, error = %error,
-                    "memberlist: Failed to send UDP packet");
+                self.log.debug(format_args!("memberlist: Failed to send UDP packet to={to}: {error}"));
             }
         }
     }
@@ -256,8 +255,7 @@ impl Engine {
         if records.try_send(record).is_err() {
             self.work.dropped_records += 1;
             if self.work.dropped_records.is_power_of_two() {
-                tracing::warn!(target: "agent.serf", dropped = self.work.dropped_records,
-                    "serf: Snapshot file is not written fast enough, dropping records");
+                self.log.warn(format_args!("serf: Snapshot file is not written fast enough, dropping records dropped={dropped}", dropped = self.work.dropped_records));
             }
         }
     }

@@ -127,8 +127,7 @@ impl SnapshotFile {
     }
 
     fn fail(&self, error: &io::Error) {
-        tracing::error!(target: "agent.serf", path = %self.path.display(), error = %error,
-            "serf: Failed to update snapshot");
+        self.log.error(format_args!("serf: Failed to update snapshot path={path}: {error}", path = self.path.display()));
     }
 }
 

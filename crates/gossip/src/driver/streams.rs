@@ -92,8 +92,7 @@ impl Streams {
                     self.take(conn, from);
                 }
                 Err(error) => {
-                    tracing::error!(target: "agent.memberlist", error = %error,
-                        "memberlist: Error accepting TCP connection");
+                    self.log.error(format_args!("memberlist: Error accepting TCP connection: {error}"));
                     sleep(pause).await;
                     pause = (pause * 2).min(LAST_ACCEPT_PAUSE);
                 }
@@ -104,11 +103,10 @@ impl Streams {
     fn take(&self, conn: BoxConn, from: SocketAddr) {
         self.metrics.tcp_accept.one();
         let Ok(permit) = self.inbound.clone().try_acquire_owned() else {
-            tracing::error!(target: "agent.memberlist", from = %from,
-                "memberlist: Too many pending push/pull requests");
+            self.log.error(format_args!("memberlist: Too many pending push/pull requests from={from}"));
             return;
         };
-        tracing::debug!(target: "agent.memberlist", from = %from, "memberlist: Stream connection");
+        self.log.debug(format_args!("memberlist: Stream connection from={from}"));
         let id = StreamId(self.last_id.fetch_add(1, Ordering::Relaxed));
         let serving = Inbound {
             id,
@@ -155,8 +153,7 @@ impl Inbound {
             // Someone looked whether the port is open.
             Err(ReadError::Broken(reason)) if reason == EOF => return,
             Err(ReadError::Broken(reason)) => {
-                tracing::error!(target: "agent.memberlist", from = %self.from, error = reason.as_str(),
-                    "memberlist: failed to receive");
+                self.log.error(format_args!("memberlist: failed to receive from={from}: {error}", from = self.from, error = reason.as_str()));
                 return;
             }
         };
@@ -168,7 +165,7 @@ impl Inbound {
         let Ok(Some(reply)) = answered.await else { return };
         let written = timeout(self.deadline, write_frame(&mut conn, &reply, &self.metrics)).await;
         if !matches!(written, Ok(Ok(()))) {
-            tracing::error!(target: "agent.memberlist", from = %self.from, "memberlist: Failed to push local state");
+            self.log.error(format_args!("memberlist: Failed to push local state from={from}", from = self.from));
             // Only the pool itself could not be told, when it stops.
             let _told = self.requests.send(Request::StreamBroken(self.id)).await;
         }

@@ -151,8 +151,7 @@ impl Events {
         let position =
             self.asking.active.iter().position(|active| (active.ltime, active.id) == (response.ltime, response.id));
         let Some(position) = position else {
-            tracing::debug!(target: "agent.serf", ltime = response.ltime, id = response.id,
-                "serf: reply for non-running query");
+            self.log.debug(format_args!("serf: reply for non-running query ltime={ltime} id={id}", ltime = response.ltime, id = response.id));
             return;
         };
         let Some(active) = self.asking.active.get_mut(position) else { return };
@@ -196,7 +195,7 @@ impl Events {
             ..QueryParams::default()
         };
         if let Err(error) = self.query(&params, Owner::Conflict, now) {
-            tracing::error!(target: "agent.serf", "serf: Failed to start name resolution query: {error}");
+            self.log.error(format_args!("serf: Failed to start name resolution query: {error}"));
         }
     }
 
@@ -206,7 +205,7 @@ impl Events {
         let (mut counted, mut matching) = (0_usize, 0_usize);
         for (from, payload) in responses {
             let Some((Kind::ConflictResponse, body)) = message::split(payload) else {
-                tracing::error!(target: "agent.serf", "serf: Invalid conflict query response type from {from}");
+                self.log.error(format_args!("serf: Invalid conflict query response type from {from}"));
                 continue;
             };
             let known: Option<ConflictMember> = match message::decode(body) {
@@ -222,12 +221,11 @@ impl Events {
             }
         }
         if matching > counted / 2 {
-            tracing::info!(target: "agent.serf",
-                "serf: majority in name conflict resolution [{matching} / {counted}]");
+            self.log.info(format_args!("serf: majority in name conflict resolution [{matching} / {counted}]"));
             return;
         }
         let reason = format!("minority in name conflict resolution, quitting [{matching} / {counted}]");
-        tracing::warn!(target: "agent.serf", "serf: {reason}");
+        self.log.warn(format_args!("serf: {reason}"));
         self.phase = Phase::Shutdown;
         self.wish(Effect::Stopped { reason });
     }

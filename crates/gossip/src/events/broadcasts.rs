@@ -112,7 +112,7 @@ fn prune(lane: Lane, queue: &mut TransmitQueue, max: usize) {
         Lane::Events => "Event",
     };
     let depth = queue.len();
-    tracing::warn!(target: "agent.serf", "serf: {name} queue depth ({depth}) exceeds limit ({max}), dropping messages!");
+    self.log.warn(format_args!("serf: {name} queue depth ({depth}) exceeds limit ({max}), dropping messages!"));
     queue.prune(max);
 }
 

@@ -77,7 +77,7 @@ impl Events {
         self.altered |= verdict.altered;
         self.tell_all(verdict.changes, now);
         if verdict.refute {
-            tracing::debug!(target: "agent.serf", "serf: Refuting an older leave intent");
+            self.log.debug(format_args!("serf: Refuting an older leave intent"));
             self.announce_join(now);
         }
         verdict.rebroadcast
@@ -86,6 +86,6 @@ impl Events {
 
 /// Says so in the log; there is nothing to pass on.
 pub(super) fn unreadable(what: &str, error: &wire::msgpack::Error) -> bool {
-    tracing::error!(target: "agent.serf", %error, "serf: Error decoding {what}");
+    self.log.error(format_args!("serf: Error decoding {what}: {error}"));
     false
 }

@@ -65,7 +65,7 @@ impl Events {
         let changed = match read_key(payload) {
             Some(key) => self.change_keys(query, &key),
             None => {
-                tracing::error!(target: "agent.serf", "serf: Failed to decode key request");
+                self.log.error(format_args!("serf: Failed to decode key request"));
                 Err(String::new())
             }
         };
@@ -93,7 +93,7 @@ impl Events {
             KeyQuery::List => Ok(()),
         };
         changed.map_err(|error| {
-            tracing::error!(target: "agent.serf", %error, "serf: Failed to change keyring");
+            self.log.error(format_args!("serf: Failed to change keyring: {error}"));
             error.to_string()
         })
     }
@@ -113,7 +113,7 @@ impl Events {
 
     fn answer_with(&mut self, question: Question, response: &KeyResponse, now: Time) {
         if let Err(error) = self.respond(question, message::encode(Kind::KeyResponse, response), now) {
-            tracing::error!(target: "agent.serf", "serf: Failed to respond to key query: {error}");
+            self.log.error(format_args!("serf: Failed to respond to key query: {error}"));
         }
     }
 

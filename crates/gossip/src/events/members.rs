@@ -148,7 +148,7 @@ impl Members {
             Status::Alive => (Status::Failed, MemberEvent::Failed),
             status => {
                 let status = status.as_str();
-                tracing::warn!(target: "agent.serf", node = %node.name, status, "serf: Bad state when leave");
+                self.log.warn(format_args!("serf: Bad state when leave node={node} status={status}", node = node.name));
                 return None;
             }
         };
@@ -285,8 +285,7 @@ fn own_timeout(member: &Member) -> Option<Duration> {
         Ok(GoDuration::ZERO) => None,
         Ok(timeout) => Some(timeout.as_std()),
         Err(error) => {
-            tracing::warn!(target: "agent.serf", node = %member.name, %error,
-                "serf: Reconnect timeout of member cannot be read, using the default");
+            self.log.warn(format_args!("serf: Reconnect timeout of member cannot be read, using the default node={node}: {error}", node = member.name));
             None
         }
     }

@@ -73,12 +73,11 @@ impl Events {
             Verdict::New => {}
             Verdict::Known => return false,
             Verdict::Old => {
-                tracing::warn!(target: "agent.serf",
-                    "serf: received old query {name} from time {ltime} (current: {clock})");
+                self.log.warn(format_args!("serf: received old query {name} from time {ltime} (current: {clock})"));
                 return false;
             }
             Verdict::Full => {
-                tracing::warn!(target: "agent.serf", "serf: too many queries, dropping {name} from time {ltime}");
+                self.log.warn(format_args!("serf: too many queries, dropping {name} from time {ltime}"));
                 return false;
             }
         }
@@ -99,13 +98,13 @@ impl Events {
                 match filter::re2::compile(&expression) {
                     Ok(expression) => expression.is_match(value),
                     Err(error) => {
-                        tracing::warn!(target: "agent.serf", %error, "serf: failed to compile filter regex");
+                        self.log.warn(format_args!("serf: failed to compile filter regex: {error}"));
                         false
                     }
                 }
             }
             None => {
-                tracing::warn!(target: "agent.serf", "serf: query has a filter of unknown type");
+                self.log.warn(format_args!("serf: query has a filter of unknown type"));
                 false
             }
         })
@@ -137,7 +136,7 @@ impl Events {
             ("conflict", _) => self.answer_conflict(question, &query.payload.0, now),
             // The acknowledgement was the answer.
             ("ping", _) => {}
-            _ => tracing::warn!(target: "agent.serf", "serf: Unhandled internal query '{}'", query.name),
+            _ => self.log.warn(format_args!("serf: Unhandled internal query '{}'", query.name)),
         }
     }
 
@@ -147,11 +146,11 @@ impl Events {
         if name == self.name.as_str() {
             return;
         }
-        tracing::debug!(target: "agent.serf", "serf: Got conflict resolution query for '{name}'");
+        self.log.debug(format_args!("serf: Got conflict resolution query for '{name}'"));
         let known: Option<ConflictMember> = self.members.get(&name).map(|member| ConflictMember::from(&**member));
         let answer = message::encode(Kind::ConflictResponse, &known);
         if let Err(error) = self.respond(question, answer, now) {
-            tracing::error!(target: "agent.serf", "serf: Failed to respond to conflict query: {error}");
+            self.log.error(format_args!("serf: Failed to respond to conflict query: {error}"));
         }
     }
 
@@ -189,8 +188,7 @@ impl Events {
         }
         let relayed = message::relay(question.asker, &question.asker_name, response);
         if relayed.len() > RESPONSE_MAX_BYTES {
-            tracing::error!(target: "agent.serf",
-                "serf: Failed to relay response: relayed response exceeds limit of {RESPONSE_MAX_BYTES} bytes");
+            self.log.error(format_args!("serf: Failed to relay response: relayed response exceeds limit of {RESPONSE_MAX_BYTES} bytes"));
             return;
         }
         let mut helpers: Vec<(String, SocketAddr)> =
@@ -209,7 +207,7 @@ impl Events {
     /// Passes on what someone else wants to reach a third node.
     pub(super) fn pass_on(&mut self, body: &[u8]) {
         let Some(Relayed { to, node, message }) = message::decode_relay(body) else {
-            tracing::error!(target: "agent.serf", "serf: Error decoding relay header");
+            self.log.error(format_args!("serf: Error decoding relay header"));
             return;
         };
         let node = Some(node).filter(|name| !name.is_empty());

@@ -33,7 +33,7 @@ impl Events {
     /// Takes in what another node knows. Nothing of it is passed on: others compare with it too.
     pub(super) fn merge_state(&mut self, state: &[u8], join: bool, now: Time) {
         let Some((Kind::PushPull, body)) = message::split(state) else {
-            tracing::error!(target: "agent.serf", "serf: Remote state has bad type prefix");
+            self.log.error(format_args!("serf: Remote state has bad type prefix"));
             return;
         };
         let state: PushPull = match message::decode(body) {

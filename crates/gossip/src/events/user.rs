@@ -71,7 +71,7 @@ impl Events {
         let UserEvent { coalesce, ltime, name, payload } = event;
         self.clocks.event.witness(ltime);
         if name.len() + payload.0.len() > RECEIVED_MAX_BYTES {
-            tracing::warn!(target: "agent.serf", bytes = payload.0.len(), "serf: received an event that is too large");
+            self.log.warn(format_args!("serf: received an event that is too large bytes={bytes}", bytes = payload.0.len()));
             return false;
         }
         let payload = Bytes::from(payload.0);
@@ -81,12 +81,11 @@ impl Events {
             Verdict::New => {}
             Verdict::Known => return false,
             Verdict::Old => {
-                tracing::warn!(target: "agent.serf",
-                    "serf: received old event {name} from time {ltime} (current: {clock})");
+                self.log.warn(format_args!("serf: received old event {name} from time {ltime} (current: {clock})"));
                 return false;
             }
             Verdict::Full => {
-                tracing::warn!(target: "agent.serf", "serf: too many events, dropping {name} from time {ltime}");
+                self.log.warn(format_args!("serf: too many events, dropping {name} from time {ltime}"));
                 return false;
             }
         }

@@ -33,7 +33,7 @@ impl<'a> Handoff<'a> {
     fn push(&mut self, kind: Kind, body: &'a [u8]) {
         let waiting = if kind == Kind::Alive { self.high.len() } else { self.low.len() };
         if waiting >= self.capacity {
-            tracing::warn!(target: "agent", "memberlist: handler queue full, dropping message ({})", kind as u8);
+            self.log.warn(format_args!("memberlist: handler queue full, dropping message ({})", kind as u8));
             return;
         }
         match kind {
@@ -116,7 +116,7 @@ impl Membership {
 
     fn receive_alive(&mut self, body: &[u8], origin: &Origin, up: &mut dyn Upper) {
         if !self.allowed.allows(origin.from.ip()) {
-            tracing::debug!(target: "agent", "memberlist: Blocked alive message from {}", origin.from);
+            self.log.debug(format_args!("memberlist: Blocked alive message from {}", origin.from));
             return;
         }
         match decode::<Alive<'_>>(body) {
@@ -146,7 +146,7 @@ impl Membership {
 
     fn receive_ping(&mut self, ping: &Ping<'_>, from: SocketAddr, up: &mut dyn Upper) {
         if !self.is_for_us(ping) {
-            tracing::warn!(target: "agent", "memberlist: Got ping for unexpected node '{}' from={from}", ping.node);
+            self.log.warn(format_args!("memberlist: Got ping for unexpected node '{}' from={from}", ping.node));
             return;
         }
         let to = reply_address(ping.source_addr, ping.source_port, from);
@@ -174,7 +174,7 @@ impl Membership {
             nack: request.nack,
         };
         if !self.relays.insert(sequence, relay, origin.now + self.settings.profile.probe_timeout) {
-            tracing::warn!(target: "agent", "memberlist: too many indirect pings, ignoring one from={}", origin.from);
+            self.log.warn(format_args!("memberlist: too many indirect pings, ignoring one from={}", origin.from));
             return Ok(());
         }
         let ping = self.ping_to(&request.node, sequence);
@@ -202,5 +202,5 @@ fn reply_address(address: Address, port: u16, from: SocketAddr) -> SocketAddr {
 }
 
 fn refuse(error: &WireError, from: SocketAddr) {
-    tracing::warn!(target: "agent", "memberlist: {error} from={from}");
+    self.log.warn(format_args!("memberlist: {error} from={from}"));
 }

@@ -33,7 +33,7 @@ impl Membership {
     /// `node` is the name expected there, if one is.
     pub(crate) fn join(&mut self, id: JoinId, node: Option<&str>, to: SocketAddr, now: Time, up: &mut dyn Upper) {
         let name = node.unwrap_or_default();
-        tracing::debug!(target: "agent", ?now, "memberlist: Initiating push/pull sync with: {name} {to}");
+        self.log.debug(format_args!("memberlist: Initiating push/pull sync with: {name} {to} now={now}"));
         let started = match self.schedule {
             None => Err("the pool is shut down".to_owned()),
             Some(_) => self.start_state_exchange(Exchange::Join(id), to, true, up).map_err(|error| error.to_string()),
@@ -50,7 +50,7 @@ impl Membership {
             return;
         };
         if let Err(error) = self.start_state_exchange(Exchange::PushPull, to, false, up) {
-            tracing::error!(target: "agent", "memberlist: Push/Pull with {to} failed: {error}");
+            self.log.error(format_args!("memberlist: Push/Pull with {to} failed: {error}"));
         }
     }
 
@@ -96,7 +96,7 @@ impl Membership {
         match exchange {
             Exchange::Ping(sequence) => match reply.and_then(|frame| self.read_ack(&frame, sequence)) {
                 Ok(()) => self.contacted(sequence),
-                Err(error) => tracing::debug!(target: "agent", "memberlist: Failed fallback TCP ping: {error}"),
+                Err(error) => self.log.debug(format_args!("memberlist: Failed fallback TCP ping: {error}")),
             },
             Exchange::Join(_) | Exchange::PushPull => {
                 let result = reply.and_then(|frame| self.merge_reply(&frame, is_join, now, up));
@@ -104,7 +104,7 @@ impl Membership {
                     (Exchange::Join(id), result) => {
                         self.effects.push_back(MembershipEffect::Joined { id, result });
                     }
-                    (_, Err(error)) => tracing::error!(target: "agent", "memberlist: Push/Pull failed: {error}"),
+                    (_, Err(error)) => self.log.error(format_args!("memberlist: Push/Pull failed: {error}")),
                     (_, Ok(())) => {}
                 }
             }
@@ -157,12 +157,12 @@ impl Membership {
         match self.pipeline.open_request(frame) {
             Ok(message) => {
                 if let Err(error) = self.serve(id, &message, now, up) {
-                    tracing::error!(target: "agent", "memberlist: failed to serve a stream: {error} from={from}");
+                    self.log.error(format_args!("memberlist: failed to serve a stream: {error} from={from}"));
                     self.reply(id, None);
                 }
             }
             Err(error) => {
-                tracing::error!(target: "agent", "memberlist: failed to receive: {error} from={from}");
+                self.log.error(format_args!("memberlist: failed to receive: {error} from={from}"));
                 // The label keeps pools apart that have nothing to say to each other.
                 let silent =
                     matches!(error, WireError::MalformedLabel | WireError::UnexpectedLabel(_) | WireError::Truncated);
@@ -175,7 +175,7 @@ impl Membership {
 
     /// A stream broke before its answer. Answers are given at once, so nothing waits for it.
     pub(crate) fn stream_broken(&mut self, id: StreamId) {
-        tracing::debug!(target: "agent", "memberlist: stream {} broke", id.0);
+        self.log.debug(format_args!("memberlist: stream {} broke", id.0));
     }
 
     /// Answers a request, unless it cannot be read; then nothing was answered yet.
@@ -201,7 +201,7 @@ impl Membership {
                 let own = self.own_state(state.join, up);
                 self.reply(id, Some(&own));
                 if let Err(error) = self.merge_state(&state, state.join, now, up) {
-                    tracing::error!(target: "agent", "memberlist: Failed push/pull merge: {error}");
+                    self.log.error(format_args!("memberlist: Failed push/pull merge: {error}"));
                 }
             }
             _ => return Err(WireError::UnexpectedType(kind)),
@@ -212,7 +212,7 @@ impl Membership {
     fn reply(&mut self, id: StreamId, message: Option<&[u8]>) {
         let frame = message.and_then(|message| {
             let frame = self.pipeline.frame_reply(message);
-            frame.inspect_err(|error| tracing::error!(target: "agent", "memberlist: {error}")).ok()
+            frame.inspect_err(|error| self.log.error(format_args!("memberlist: {error}"))).ok()
         });
         self.effects.push_back(MembershipEffect::StreamReply { id, frame });
     }

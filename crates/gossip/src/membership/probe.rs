@@ -117,7 +117,7 @@ impl Membership {
 
     /// Asks some nodes to ping the probed one, and pings it over a stream.
     fn ask_others(&mut self, mut probe: Probe, now: Time, up: &mut dyn Upper) -> Probe {
-        tracing::debug!(target: "agent", "memberlist: Failed ping: {} (timeout reached)", probe.name);
+        self.log.debug(format_args!("memberlist: Failed ping: {} (timeout reached)", probe.name));
         probe.indirect = true;
         let peers = self.roster.pick(self.settings.profile.indirect_checks, &mut self.rng, |slot, node| {
             slot != OWN && node.state == NodeState::Alive && node.name != probe.name
@@ -162,15 +162,13 @@ impl Membership {
             self.exchanges.remove(&stream);
         }
         if probe.contacted {
-            tracing::warn!(target: "agent",
-                "memberlist: Was able to connect to {} over TCP but UDP probes failed, network may be misconfigured",
-                probe.name);
+            self.log.warn(format_args!("memberlist: Was able to connect to {} over TCP but UDP probes failed, network may be misconfigured", probe.name));
             self.health.better();
             return;
         }
         let worse = if probe.expected_nacks > 0 { probe.expected_nacks.saturating_sub(probe.nacks) } else { 1 };
         self.health.worse(worse);
-        tracing::info!(target: "agent", "memberlist: Suspect {} has failed, no acks received", probe.name);
+        self.log.info(format_args!("memberlist: Suspect {} has failed, no acks received", probe.name));
         let own = self.own().name.clone();
         let suspect = Suspect { from: (&*own).into(), incarnation: probe.incarnation, node: (&*probe.name).into() };
         self.handle_suspect(&suspect, now);

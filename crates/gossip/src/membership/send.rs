@@ -95,7 +95,7 @@ impl Membership {
         let crc = newest.is_some_and(|newest| newest >= CRC_PROTOCOL);
         match self.pipeline.seal_packet(message, crc) {
             Ok(packet) => self.effects.push_back(MembershipEffect::Send { to, packet }),
-            Err(error) => tracing::error!(target: "agent", "memberlist: Encryption of message failed: {error}"),
+            Err(error) => self.log.error(format_args!("memberlist: Encryption of message failed: {error}")),
         }
     }
 }

@@ -99,19 +99,17 @@ impl Membership {
     fn admitted(&self, alive: &Alive<'_>, known: Option<Slot>, up: &mut dyn Upper) -> Option<SocketAddr> {
         let [lowest, highest, ..] = alive.vsn.bytes;
         if alive.vsn.announced < alive.vsn.bytes.len() || lowest == 0 || highest == 0 || lowest > highest {
-            tracing::warn!(target: "agent", "memberlist: Ignoring an alive message for '{}' because of its versions",
-                alive.node);
+            self.log.warn(format_args!("memberlist: Ignoring an alive message for '{}' because of its versions", alive.node));
             return None;
         }
         if alive.node.is_empty() || alive.node.len() > MAX_NAME_BYTES {
-            tracing::warn!(target: "agent", "memberlist: Ignoring an alive message for a name of {} bytes",
-                alive.node.len());
+            self.log.warn(format_args!("memberlist: Ignoring an alive message for a name of {} bytes", alive.node.len()));
             return None;
         }
         let address = match alive.addr.ip() {
             Ok(ip) => SocketAddr::new(ip, alive.port),
             Err(error) => {
-                tracing::warn!(target: "agent", "memberlist: ignoring alive message for '{}': {error}", alive.node);
+                self.log.warn(format_args!("memberlist: ignoring alive message for '{}': {error}", alive.node));
                 return None;
             }
         };
@@ -135,7 +133,7 @@ impl Membership {
         };
         let admission = fits(&candidate).and_then(|()| up.admit(std::slice::from_ref(&candidate), false));
         if let Err(error) = admission {
-            tracing::warn!(target: "agent", "memberlist: ignoring alive message for '{}': {error}", alive.node);
+            self.log.warn(format_args!("memberlist: ignoring alive message for '{}': {error}", alive.node));
             return None;
         }
         Some(address)
@@ -167,7 +165,7 @@ impl Membership {
             };
             let slot = self.roster.insert(node, &mut self.rng);
             if slot.is_none() {
-                tracing::warn!(target: "agent", "memberlist: too many nodes, ignoring '{}'", alive.node);
+                self.log.warn(format_args!("memberlist: too many nodes, ignoring '{}'", alive.node));
             }
             return Some((slot?, false));
         };
@@ -182,19 +180,16 @@ impl Membership {
         let long_dead = !reclaim.is_zero() && self.roster.unchanged_for(slot, now) > reclaim;
         let (mine, state) = (node.address, node.state);
         if state == NodeState::Left || (state == NodeState::Dead && long_dead) {
-            tracing::info!(target: "agent",
-                "memberlist: Updating address for left or failed node {} from {mine} to {address}", alive.node);
+            self.log.info(format_args!("memberlist: Updating address for left or failed node {} from {mine} to {address}", alive.node));
             return Some((slot, true));
         }
-        tracing::error!(target: "agent",
-            "memberlist: Conflicting address for {}. Mine: {mine} Theirs: {address} Old state: {}",
-            alive.node, state as u8);
+        self.log.error(format_args!("memberlist: Conflicting address for {}. Mine: {mine} Theirs: {address} Old state: {}", alive.node, state as u8));
         up.conflict(node, address, now);
         None
     }
 
     fn reject(&self, name: &str, address: SocketAddr) {
-        tracing::warn!(target: "agent", "memberlist: Rejected node {name} ({}): it is not allowed", address.ip());
+        self.log.warn(format_args!("memberlist: Rejected node {name} ({}): it is not allowed", address.ip()));
     }
 
     /// Somebody says we are alive: what differs from what we are is refuted.
@@ -203,7 +198,7 @@ impl Membership {
         let same =
             alive.incarnation == own.incarnation && *alive.meta == *own.meta && alive.vsn == Versions::all(own.vsn);
         if !same {
-            tracing::warn!(target: "agent", "memberlist: Refuting an alive message for '{}'", own.name);
+            self.log.warn(format_args!("memberlist: Refuting an alive message for '{}'", own.name));
             self.refute(alive.incarnation);
         }
     }
@@ -230,7 +225,7 @@ impl Membership {
             return;
         }
         if slot == OWN {
-            tracing::warn!(target: "agent", "memberlist: Refuting a suspect message (from: {})", suspect.from);
+            self.log.warn(format_args!("memberlist: Refuting a suspect message (from: {})", suspect.from));
             self.refute(suspect.incarnation);
             return;
         }
@@ -254,8 +249,7 @@ impl Membership {
                 continue;
             };
             let (name, incarnation) = (node.name.clone(), node.incarnation);
-            tracing::info!(target: "agent",
-                "memberlist: Marking {name} as failed, suspect timeout reached ({confirmations} peer confirmations)");
+            self.log.info(format_args!("memberlist: Marking {name} as failed, suspect timeout reached ({confirmations} peer confirmations)"));
             let own = self.own().name.clone();
             self.handle_dead(&Dead { from: (&*own).into(), incarnation, node: (&*name).into() }, now, up);
         }
@@ -278,7 +272,7 @@ impl Membership {
             return;
         }
         if slot == OWN && !self.leaving {
-            tracing::warn!(target: "agent", "memberlist: Refuting a dead message (from: {})", dead.from);
+            self.log.warn(format_args!("memberlist: Refuting a dead message (from: {})", dead.from));
             self.refute(dead.incarnation);
             return;
         }

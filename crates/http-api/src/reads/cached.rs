@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ::agent::cache::CacheOptions;
 use http::header::{CACHE_CONTROL, HeaderMap};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -95,6 +96,7 @@ impl CachedReads {
 pub(crate) struct CacheControl {
     max_age: Option<Duration>,
     must_revalidate: bool,
+    stale_if_error: Duration,
 }
 
 impl CacheControl {
@@ -107,10 +109,22 @@ impl CacheControl {
             match directive.split_once('=') {
                 None if directive == "must-revalidate" => control.must_revalidate = true,
                 Some(("max-age", seconds)) => control.max_age = seconds.parse().ok().map(Duration::from_secs),
+                Some(("stale-if-error", seconds)) => {
+                    control.stale_if_error = seconds.parse().map(Duration::from_secs).unwrap_or_default();
+                }
                 _ => {}
             }
         }
         control
+    }
+
+    /// The same for the agent's cache.
+    pub(crate) fn options(self) -> CacheOptions {
+        CacheOptions {
+            max_age: self.max_age,
+            must_revalidate: self.must_revalidate,
+            stale_if_error: self.stale_if_error,
+        }
     }
 
     fn allows(self, age: Duration) -> bool {

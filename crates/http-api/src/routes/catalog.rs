@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ::agent::ReadSource;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use types::method::{
@@ -14,7 +15,7 @@ use types::{DeregisterRequest, Node, NodeService, NodeServices, QueryOptions, Qu
 use super::body::{DeregisterBody, RegisterBody, decode_catalog};
 use super::discover;
 use super::view::{InstanceView, List, ServiceView};
-use crate::meta::Metadata;
+use crate::meta::{CacheStatus, Metadata};
 use crate::params::Enterprise;
 use crate::pipeline::Call;
 use crate::reads::{CacheControl, Key, Read, followed, is_cached};
@@ -48,11 +49,16 @@ pub(crate) async fn deregister(call: &mut Call) -> Answer {
 
 /// Names of datacenters, nearest first.
 pub(crate) async fn datacenters(call: &mut Call) -> Answer {
-    let names = call.door.agent.call::<CatalogListDatacenters>(()).await?;
+    let control = CacheControl::of(&call.headers);
+    let source = if is_cached(call) { ReadSource::Cache(control.options()) } else { ReadSource::Servers };
+    let (names, kept) = call.door.agent.read::<CatalogListDatacenters>((), source).await?;
     let mut reply = Reply::json(&names, call.pretty())?;
     if is_cached(call) {
         let key = Key::new("catalog/datacenters").with(call.token().as_bytes());
-        let status = call.door.reads.cached.note_polled(&key, CacheControl::of(&call.headers));
+        let status = match call.door.agent.server() {
+            Some(_) => call.door.reads.cached.note_polled(&key, control),
+            None => CacheStatus::of(kept),
+        };
         status.write(&mut reply.headers);
     }
     Ok(reply)

@@ -5,6 +5,7 @@ mod shape;
 use std::num::IntErrorKind;
 use std::sync::Arc;
 
+use ::agent::ReadSource;
 use http::StatusCode;
 use types::method::{
     DatacenterRequest, PreparedQueryApply, PreparedQueryExecute, PreparedQueryExplain, PreparedQueryGet,
@@ -18,7 +19,7 @@ use self::shape::{ExplainView, MetaView, QueryView, ResultView};
 use super::catalog::source;
 use super::discover;
 use super::view::List;
-use crate::meta::Metadata;
+use crate::meta::{CacheStatus, Metadata};
 use crate::params::parse_bool;
 use crate::pipeline::{Call, Remote};
 use crate::reads::{CacheControl, Key, is_cached};
@@ -88,6 +89,9 @@ pub(crate) async fn explain(call: &mut Call) -> Answer {
 pub(crate) async fn execute(call: &mut Call) -> Answer {
     let request = execution(call, EXECUTE)?;
     let mode = request.options.consistency;
+    if is_cached(call) && call.door.agent.server().is_none() {
+        return execute_cached(call, request).await;
+    }
     let found = run(call, &request).await.map_err(|failure| or_not_found(failure.with_zero_metadata()))?;
     let told = metadata(found.meta.clone(), Some(mode), &request.options.token);
     let mut reply = Reply::json(&ResultView::new(&found, mode), call.pretty())?.with_metadata(&told);
@@ -96,6 +100,18 @@ pub(crate) async fn execute(call: &mut Call) -> Answer {
         let control = CacheControl::of(&call.headers);
         call.door.reads.cached.note_polled(&key(&request), control).write(&mut reply.headers);
     }
+    Ok(reply)
+}
+
+/// What a client agent's cache has of a query's result, or fetches.
+async fn execute_cached(call: &Call, request: QueryExecuteRequest) -> Answer {
+    let (mode, token) = (request.options.consistency, request.options.token.clone());
+    let source = ReadSource::Cache(CacheControl::of(&call.headers).options());
+    let found = call.door.agent.read::<PreparedQueryExecute>(request, source).await.map_err(Failure::from);
+    let (found, kept) = found.map_err(|failure| or_not_found(failure.with_zero_metadata()))?;
+    let told = metadata(found.meta.clone(), Some(mode), &token);
+    let mut reply = Reply::json(&ResultView::new(&found, mode), call.pretty())?.with_metadata(&told);
+    CacheStatus::of(kept).write(&mut reply.headers);
     Ok(reply)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::server::{Server, ServerConfig, test_support};
-use agent::{Agent, CheckSettings, Identity, LocalSettings, Pools, Servers};
+use agent::{Agent, CheckSettings, Identity, KeptSettings, LocalSettings, Pools, Servers};
 use http_api::{HttpServer, Listener, Settings, Socket};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -105,7 +105,7 @@ pub(crate) async fn agent() -> Arc<Agent> {
     let fabric = test_support::fabric(&config, &stopping).await;
     let pools = Pools { lan: fabric.lan.clone(), wan: None };
     let server = Server::start(config, fabric, stopping.clone()).await.unwrap();
-    Agent::start(identity(), Servers::Here(server), pools, local_settings(), stopping).unwrap()
+    Agent::start(identity(), Servers::Here(server), pools, local_settings(), KeptSettings::default(), stopping).unwrap()
 }
 
 /// A listener on a port of the system's choice.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use parking_lot::RwLock;
 
-use super::{Batch, LogBackend, MetaKey, Visit};
+use super::{Batch, Drive, LogBackend, MetaKey, Visit};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contents {
@@ -75,7 +75,7 @@ impl LogBackend for MemoryBackend {
         "memory".to_owned()
     }
 
-    fn is_volatile(&self) -> bool {
-        true
+    fn drive(&self) -> Drive {
+        Drive::Inline
     }
 }
