@@ -6,7 +6,7 @@ under TMPDIR: point it at the disk to be measured.
 import argparse, os, pathlib, re, resource, statistics, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "conformance"))
-from cluster import Lab, OPT  # noqa: E402  (that of conformance: its folder comes first)
+from cluster import Lab, OPT, wait  # noqa: E402, F401  (that of conformance: its folder comes first)
 
 OPT.keep = False
 
@@ -48,17 +48,17 @@ def compare(a, figures, measure):
             for name, value in values.items():
                 seen[who].setdefault(name, []).append(value)
             print("%s: %s" % (who, ", ".join("%s %.2f" % item for item in values.items())), file=sys.stderr)
-    print("%-52s %12s %12s %8s  %s" % ("median of %d" % a.runs, "ours", "peer", "ratio", "unit"))
+    print("%-55s %12s %12s %8s  %s" % ("median of %d" % a.runs, "ours", "peer", "ratio", "unit"))
     for name, unit, more in figures:
         if name not in seen["ours"]:
             continue
         ours = statistics.median(seen["ours"][name])
         if not a.peer:
-            print("%-52s %12.2f %12s %8s  %s" % (name, ours, "-", "-", unit))
+            print("%-55s %12.2f %12s %8s  %s" % (name, ours, "-", "-", unit))
             continue
         peer = statistics.median(seen["peer"][name])
         ratio = (ours / peer if more else peer / ours) if ours and peer else float("nan")
-        print("%-52s %12.2f %12.2f %8.2f  %s" % (name, ours, peer, ratio, unit))
+        print("%-55s %12.2f %12.2f %8.2f  %s" % (name, ours, peer, ratio, unit))
 
 
 def memory_mib(agent, field="VmRSS"):

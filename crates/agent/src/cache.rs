@@ -5,6 +5,7 @@
 //! waited for are polled: fetched again when what there is, is too old for the one who asks. The cache knows no server:
 //! it is given the way to one with each question.
 
+mod counts;
 mod entry;
 mod limit;
 mod method;
@@ -126,6 +127,7 @@ impl Cache {
         fetch: Fetch<M>,
     ) -> Result<(M::Reply, CacheMeta), RpcError> {
         let Some(seat) = self.shared.sit_down::<M>(&request, &fetch) else {
+            counts::bypassed();
             return Ok((fetch(request).await?, CacheMeta::default()));
         };
         let asked = M::options(&request).cloned().unwrap_or_default();
@@ -168,6 +170,7 @@ impl Shared {
         let entry = Arc::new(Entry::<M>::new(key.clone(), request.clone(), fetch.clone(), usage.clone(), limits));
         let seat = Seat::take(entry.clone(), &usage);
         kept.entries.insert(key, Slot { entry, usage });
+        counts::entries(kept.entries.len());
         Some(seat)
     }
 
@@ -177,6 +180,7 @@ impl Shared {
         let forget = kept.entries.get(key).is_some_and(|slot| Arc::ptr_eq(&slot.usage, usage) && when(usage));
         if forget {
             kept.entries.remove(key);
+            counts::entries(kept.entries.len());
         }
         forget
     }
@@ -187,7 +191,9 @@ impl Kept {
     fn make_room(&mut self) -> bool {
         if self.swept.elapsed() >= SWEEP_INTERVAL {
             self.swept = Instant::now();
+            let before = self.entries.len();
             self.entries.retain(|_, slot| !slot.usage.is_idle(IDLE_LIMIT));
+            counts::evicted(before - self.entries.len());
         }
         if self.entries.len() < MAX_ENTRIES {
             return true;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::Transport;
 use crate::log::backend::LogBackend;
 use crate::snapshots::Shelf;
-use crate::Transport;
 
 /// Identity of a server in the Raft configuration: its node id, a UUID (`docs/spec/rpc-and-state.md` §9.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,7 +21,8 @@ use crate::compaction::{Compaction, Request};
 use crate::contact::Contact;
 use crate::data_dir::DataDir;
 use crate::engine::{
-    Command, Door, EngineLog, EngineMachine, Network, Raft, Types, engine_config, from_engine_id, metrics,
+    Command, Door, EngineLog, EngineMachine, Network, Raft, Types, engine_config, from_engine_id, from_engine_number,
+    metrics,
 };
 use crate::log::LogStore;
 use crate::log::backend::LogBackend;
@@ -421,6 +422,11 @@ impl<S: StateMachine> Consensus<S> {
     /// Whether this server leads and its lease has not run out.
     pub fn is_leader(&self) -> bool {
         metrics(&self.0.raft, |m| self.0.standing.leads(m))
+    }
+
+    /// The term this server leads in, while its lease has not run out. It costs as little as [`Consensus::is_leader`].
+    pub fn leader_term(&self) -> Option<u64> {
+        metrics(&self.0.raft, |m| self.0.standing.leads(m).then(|| from_engine_number(m.current_term)))
     }
 
     /// Who leads, and every change of it.

@@ -23,11 +23,13 @@ impl Standing {
     pub(crate) fn leads<R: Send + Sync + 'static>(&self, metrics: &EngineMetrics<R>) -> bool {
         let is_leader = metrics.state == ServerState::Leader && metrics.running_state.is_ok();
         let acknowledged = || metrics.last_quorum_acked.is_some_and(|at| at.elapsed() < self.leader_lease);
-        is_leader && (self.is_only_voter(metrics) || acknowledged())
+        is_leader && (acknowledged() || self.is_only_voter(metrics))
     }
 
     pub(crate) fn is_only_voter<R: Send + Sync + 'static>(&self, metrics: &EngineMetrics<R>) -> bool {
-        metrics.membership_config.voter_ids().eq([self.me])
+        // Without the list of voters, which would have to be put together.
+        let configs = metrics.membership_config.membership().get_joint_config();
+        !configs.is_empty() && configs.iter().all(|voters| voters.iter().eq([&self.me]))
     }
 
     /// Whether this server may stand for election.

@@ -22,8 +22,10 @@ pub use command::{
 
 use crate::events::{Events, Owner, Phase, Wish, encode_tags};
 use crate::keyring::{Keyring, SharedKeyring};
+use crate::log::Logs;
+use crate::measures::{Figures, Measures};
 use crate::member::{Admission, Member};
-use crate::membership::{JoinId, Membership, MembershipEffect, MembershipSettings, Profile, Time};
+use crate::membership::{JoinId, Membership, MembershipEffect, MembershipSettings, NodeState, Profile, Time};
 use crate::snapshot::Recovered;
 use joining::Joining;
 use leaving::Leaving;
@@ -64,6 +66,7 @@ pub struct CoreSettings {
 /// One pool.
 pub struct Core {
     profile: Profile,
+    logs: Logs,
     membership: Membership,
     events: Events,
     joining: Joining,
@@ -77,10 +80,20 @@ impl Core {
     ///
     /// # Errors
     /// The tags are too long.
-    pub fn new(mut settings: CoreSettings, admission: Arc<dyn Admission>, now: Time) -> Result<Core, String> {
+    pub fn new(settings: CoreSettings, admission: Arc<dyn Admission>, now: Time) -> Result<Core, String> {
+        Core::with_logs(settings, admission, Logs::default(), now)
+    }
+
+    /// The same, with loggers of its own.
+    pub(crate) fn with_logs(
+        mut settings: CoreSettings,
+        admission: Arc<dyn Admission>,
+        logs: Logs,
+        now: Time,
+    ) -> Result<Core, String> {
         let meta = encode_tags(&settings.tags)?;
         let keyring: SharedKeyring = Arc::new(settings.keyring.take().unwrap_or_default());
-        let events = Events::new(&settings, keyring.clone(), admission, now);
+        let events = Events::new(&settings, keyring.clone(), admission, logs.serf, now);
         let previous = settings.snapshot.take().map(|recovered| recovered.nodes).unwrap_or_default();
         let joining = Joining::new(previous, &settings.name, settings.seed);
         let membership_settings = MembershipSettings {
@@ -91,11 +104,13 @@ impl Core {
             verify_outgoing: settings.verify_outgoing,
             allowed: settings.allowed,
             label: String::new(),
+            log: logs.memberlist,
         };
         // The layers must not draw the same numbers.
         let membership = Membership::new(membership_settings, meta, keyring, !settings.seed, now);
         let mut core = Core {
             profile: settings.profile,
+            logs,
             membership,
             events,
             joining,
@@ -168,6 +183,34 @@ impl Core {
         let mut stats = self.events.stats();
         stats.insert("health_score", self.membership.health_score().to_string());
         stats
+    }
+
+    /// What was counted since the last call.
+    pub(crate) fn take_measures(&mut self) -> Measures {
+        Measures { memberlist: self.membership.take_measures(), serf: self.events.take_measures() }
+    }
+
+    /// What is measured now and then.
+    pub(crate) fn figures(&self) -> Figures {
+        let depths = self.events.depths();
+        let mut figures = Figures {
+            health_score: self.membership.health_score(),
+            broadcasts: self.membership.queued(),
+            intents: depths.intents,
+            events: depths.events,
+            queries: depths.queries,
+            ..Figures::default()
+        };
+        for node in self.membership.nodes() {
+            let count = match node.state {
+                NodeState::Alive => &mut figures.alive,
+                NodeState::Suspect => &mut figures.suspect,
+                NodeState::Dead => &mut figures.dead,
+                NodeState::Left => &mut figures.left,
+            };
+            *count += 1;
+        }
+        figures
     }
 
     fn command(&mut self, id: CommandId, command: Command, now: Time) {

@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use types::Coordinate;
 use zeroize::Zeroizing;
 
+use crate::log::{Log, Logs};
 use crate::{
     Admission, Command, Core, CoreSettings, Event, KeyOperation, KeyReply, Keyring, Member, Outcome, Recovered, Time,
 };
@@ -46,8 +47,9 @@ const QUEUE_REQUESTS: usize = 256;
 const COMMANDS_MAX: usize = 128;
 /// Tries to find a port that is free for both TCP and UDP, when any will do.
 const PORT_TRIES: usize = 10;
-/// What precedes each failure of several.
-const ITEM: &str = "\n\t* ";
+/// Tag that tells servers from clients, and its value for servers (`docs/spec/gossip.md` §18.2).
+const ROLE_TAG: &str = "role";
+const SERVER_ROLE: &str = "consul";
 /// What a command answers once the pool has stopped.
 const STOPPED: &str = "gossip pool is shut down";
 
@@ -86,6 +88,7 @@ struct Shared {
     lost: watch::Receiver<Option<String>>,
     bound: SocketAddr,
     encrypted: bool,
+    logs: Logs,
     tasks: TaskTracker,
     stopping: CancellationToken,
     _stop_when_dropped: DropGuard,
@@ -104,6 +107,7 @@ impl Gossip {
     ) -> Result<Gossip, StartError> {
         let Settings { mut core, bind, snapshot_path, keyring_path, keyring, pool, network } = settings;
         let metrics = Arc::new(Metrics::new(pool));
+        let logs = Logs::of(pool, core.tags.get(ROLE_TAG).is_some_and(|role| role == SERVER_ROLE));
         let keys = keyring_file::load(keyring_path.as_deref(), Zeroizing::new(keyring), pool)?;
         let ring = if keys.is_empty() { None } else { Some(Keyring::new(&keys).map_err(KeysError::Ring)?) };
         let encrypted = ring.is_some();
@@ -111,7 +115,7 @@ impl Gossip {
         let file = match &snapshot_path {
             None => None,
             Some(path) => {
-                let (file, recovered) = open_snapshot(path, core.rejoin_after_leave, &metrics)?;
+                let (file, recovered) = open_snapshot(path, core.rejoin_after_leave, &metrics, logs.serf)?;
                 core.snapshot = Some(recovered);
                 Some(file)
             }
@@ -127,7 +131,7 @@ impl Gossip {
         let deadline = core.profile.tcp_timeout;
         let name = core.name.clone();
         let started = Instant::now();
-        let core = Core::new(core, admission, Time::ZERO).map_err(StartError::Settings)?;
+        let core = Core::with_logs(core, admission, logs, Time::ZERO).map_err(StartError::Settings)?;
 
         let stopping = stopping.child_token();
         let tasks = TaskTracker::new();
@@ -141,6 +145,7 @@ impl Gossip {
             tasks.clone(),
             stopping.clone(),
             metrics.clone(),
+            logs.memberlist,
             deadline,
         ));
         let snapshot = file.map(|file| {
@@ -167,6 +172,7 @@ impl Gossip {
             snapshot,
             keyring,
             metrics,
+            logs,
             stopping: stopping.clone(),
             work: Work::default(),
         };
@@ -183,6 +189,7 @@ impl Gossip {
                 lost: lost_now,
                 bound,
                 encrypted,
+                logs,
                 tasks,
                 _stop_when_dropped: stopping.clone().drop_guard(),
                 stopping,
@@ -233,24 +240,19 @@ impl Gossip {
     /// default port is the one this pool listens at. `ignore_old`: events from before the join are not delivered.
     ///
     /// # Errors
-    /// When no place answered: why, for each, in the reference's words.
+    /// When no place answered: why, for each in the order of the entries, in the reference's words.
     pub async fn join(&self, entries: &[String], ignore_old: bool) -> Result<usize, String> {
         let mut targets = Vec::new();
-        let mut failures = Vec::new();
         for entry in entries {
             match resolve::resolve(entry, self.shared.bound.port()).await {
-                Ok(found) => targets.extend(found),
+                Ok(found) => targets.extend(found.into_iter().map(Ok)),
                 Err(failure) => {
-                    logs.memberlist.warn(format_args!("memberlist: {failure}"));
-                    failures.push(failure);
+                    self.shared.logs.memberlist.warn(format_args!("memberlist: {failure}"));
+                    targets.push(Err(failure));
                 }
             }
         }
-        if targets.is_empty() && !failures.is_empty() {
-            return Err(list(&failures));
-        }
         match self.command(Command::Join { targets, ignore_old }).await? {
-            Outcome::Joined(Err(text)) => Err(merge(failures, text)),
             Outcome::Joined(joined) => joined,
             _ => Err(STOPPED.to_owned()),
         }
@@ -360,8 +362,14 @@ impl Gossip {
     }
 }
 
-fn open_snapshot(path: &Path, rejoin: bool, metrics: &Metrics) -> Result<(SnapshotFile, Recovered), StartError> {
-    SnapshotFile::open(path, rejoin, metrics).map_err(|cause| StartError::Snapshot { path: path.to_owned(), cause })
+fn open_snapshot(
+    path: &Path,
+    rejoin: bool,
+    metrics: &Metrics,
+    log: Log,
+) -> Result<(SnapshotFile, Recovered), StartError> {
+    SnapshotFile::open(path, rejoin, metrics, log)
+        .map_err(|cause| StartError::Snapshot { path: path.to_owned(), cause })
 }
 
 /// Takes the port for streams and for datagrams.
@@ -386,42 +394,9 @@ fn random_seed() -> Result<u64, StartError> {
     Ok(u64::from_le_bytes(seed))
 }
 
-/// Several failures as one text, in the reference's layout.
-fn list(failures: &[String]) -> String {
-    let heading = match failures.len() {
-        1 => "1 error occurred:".to_owned(),
-        count => format!("{count} errors occurred:"),
-    };
-    let lines: String = failures.iter().map(|failure| format!("{ITEM}{failure}")).collect();
-    format!("{heading}{lines}\n\n")
-}
-
-/// The core's failures together with those of entries that named no place.
-fn merge(mut failures: Vec<String>, text: String) -> String {
-    if failures.is_empty() || !text.contains(ITEM) {
-        return text;
-    }
-    failures.extend(text.trim_end().split(ITEM).skip(1).map(str::to_owned));
-    list(&failures)
-}
-
 async fn sleep_until(end: Option<Instant>) {
     match end {
         Some(end) => tokio::time::sleep_until(end).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_told_together() {
-        let one = "1 error occurred:\n\t* a\n\n";
-        assert_eq!(list(&["a".into()]), one);
-        assert_eq!(merge(Vec::new(), one.into()), one);
-        assert_eq!(merge(vec!["b".into()], one.into()), "2 errors occurred:\n\t* b\n\t* a\n\n");
-        assert_eq!(merge(vec!["b".into()], "no list".into()), "no list");
     }
 }

@@ -31,16 +31,18 @@ use types::Coordinate;
 use crate::coordinate::Place;
 use crate::core::{CoreSettings, Effect, SaveId};
 use crate::keyring::SharedKeyring;
+use crate::log::Log;
+use crate::measures::SerfMeasures;
 use crate::member::{Admission, Event, Member, MemberEvent, Status};
 use crate::membership::{Candidate, Node, Profile, Time, Upper};
 use crate::random::Rng;
 use asking::Asking;
 pub(crate) use asking::Owner;
 pub(crate) use broadcasts::Ticket;
-use broadcasts::{Broadcasts, Lane};
+use broadcasts::{Broadcasts, Depths, Lane};
 use clock::{Clocks, LamportClock};
 use members::{Change, Members};
-use message::Kind;
+use message::{Kind, PingError};
 use query::{QueryId, Question};
 use recorder::Recorder;
 pub(crate) use tags::encode as encode_tags;
@@ -81,6 +83,7 @@ pub(crate) enum Phase {
 /// The event layer of one pool.
 pub(crate) struct Events {
     name: String,
+    log: Log,
     advertise: SocketAddr,
     profile: Profile,
     resolve_conflicts: bool,
@@ -108,6 +111,7 @@ pub(crate) struct Events {
     check_at: Time,
     /// The list of members reads differently than when [`Events::take_altered`] was last asked.
     altered: bool,
+    measures: SerfMeasures,
     wishes: VecDeque<Wish>,
 }
 
@@ -116,6 +120,7 @@ impl Events {
         settings: &CoreSettings,
         keyring: SharedKeyring,
         admission: Arc<dyn Admission>,
+        log: Log,
         now: Time,
     ) -> Events {
         let profile = &settings.profile;
@@ -132,6 +137,7 @@ impl Events {
         let place = Place::new(Rng::new(rng.bits()));
         Events {
             name: settings.name.clone(),
+            log,
             advertise: settings.advertise,
             resolve_conflicts: settings.resolve_conflicts,
             admission,
@@ -139,8 +145,8 @@ impl Events {
             rng,
             phase: Phase::Alive,
             clocks,
-            members: Members::new(profile),
-            broadcasts: Broadcasts::new(profile),
+            members: Members::new(profile, log),
+            broadcasts: Broadcasts::new(profile, log),
             events_seen: Window::new(floors.0),
             queries_seen: Window::new(floors.1),
             ignoring_old: false,
@@ -154,6 +160,7 @@ impl Events {
             reconnect_at: now + profile.reconnect_interval,
             check_at: now + profile.queue_check_interval,
             altered: false,
+            measures: SerfMeasures::default(),
             wishes: VecDeque::new(),
             profile: profile.clone(),
         }
@@ -199,6 +206,17 @@ impl Events {
     /// Whether the list of members reads differently than at the last call.
     pub(crate) fn take_altered(&mut self) -> bool {
         std::mem::take(&mut self.altered)
+    }
+
+    /// What was counted since the last call.
+    pub(crate) fn take_measures(&mut self) -> SerfMeasures {
+        self.measures.flaps += self.members.take_flaps();
+        std::mem::take(&mut self.measures)
+    }
+
+    /// How many messages wait to be passed on.
+    pub(crate) fn depths(&self) -> Depths {
+        self.broadcasts.depths()
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -267,7 +285,7 @@ impl Events {
     /// A member changed: listeners hear of it, the snapshot may have to.
     fn tell(&mut self, (kind, member): Change, now: Time) {
         self.altered = true;
-        log_change(kind, &member);
+        self.log_change(kind, &member);
         if kind == MemberEvent::Reaped {
             self.place.forget(&member.name);
             self.coordinates.remove(member.name.as_str());
@@ -281,6 +299,17 @@ impl Events {
             self.wishes.extend(clock.map(|record| Wish::Effect(Effect::Record(record))));
         }
         self.watch_clock(now);
+    }
+
+    fn log_change(&self, kind: MemberEvent, member: &Member) {
+        let (name, address) = (&member.name, member.address);
+        match kind {
+            MemberEvent::Joined => self.log.info(format_args!("serf: EventMemberJoin: {name} {address}")),
+            MemberEvent::Left => self.log.info(format_args!("serf: EventMemberLeave: {name} {address}")),
+            MemberEvent::Failed => self.log.info(format_args!("serf: EventMemberFailed: {name} {address}")),
+            MemberEvent::Updated => self.log.info(format_args!("serf: EventMemberUpdate: {name}")),
+            MemberEvent::Reaped => self.log.info(format_args!("serf: EventMemberReap: {name}")),
+        }
     }
 
     /// To be called after anything that may have moved the members' clock.
@@ -319,25 +348,15 @@ impl Events {
     }
 }
 
-fn log_change(kind: MemberEvent, member: &Member) {
-    let (name, address) = (&member.name, member.address);
-    match kind {
-        MemberEvent::Joined => self.log.info(format_args!("serf: EventMemberJoin: {name} {address}")),
-        MemberEvent::Left => self.log.info(format_args!("serf: EventMemberLeave: {name} {address}")),
-        MemberEvent::Failed => self.log.info(format_args!("serf: EventMemberFailed: {name} {address}")),
-        MemberEvent::Updated => self.log.info(format_args!("serf: EventMemberUpdate: {name}")),
-        MemberEvent::Reaped => self.log.info(format_args!("serf: EventMemberReap: {name}")),
-    }
-}
-
 /// What the membership layer calls.
 impl Upper for Events {
     fn admit(&mut self, candidates: &[Candidate], join: bool) -> Result<(), String> {
+        let log = self.log;
         let describe = |candidate: &Candidate| Member {
             name: candidate.name.to_string(),
             address: candidate.address,
             port: 0,
-            tags: tags::decode(&candidate.meta),
+            tags: tags::decode(&candidate.meta, log),
             status: if candidate.left { Status::Left } else { Status::Alive },
             vsn: [0; 6],
         };
@@ -369,7 +388,10 @@ impl Upper for Events {
             self.log.warn(format_args!("serf: Name conflict for '{name}' both {address} and {claimed} are claiming"));
             return;
         }
-        self.log.error(format_args!("serf: Node name conflicts with another node at {claimed}. Names must be unique! (Resolution enabled: {})", self.resolve_conflicts));
+        self.log.error(format_args!(
+            "serf: Node name conflicts with another node at {claimed}. Names must be unique! (Resolution enabled: {})",
+            self.resolve_conflicts
+        ));
         if self.resolve_conflicts {
             self.resolve_conflict(now);
         }
@@ -379,6 +401,7 @@ impl Upper for Events {
         if self.phase == Phase::Shutdown {
             return;
         }
+        self.measures.received.push(message.len() as f64);
         let Some((kind, body)) = message::split(message) else { return };
         let lane_if_news = match kind {
             Kind::Leave => self.take_leave(body, now).then_some(Lane::Intents),
@@ -415,7 +438,9 @@ impl Upper for Events {
 
     fn broadcasts(&mut self, overhead: usize, limit: usize, _nodes: usize) -> Vec<Bytes> {
         // How often a message is sent depends on all members, those that failed or left among them.
-        self.broadcasts.take(overhead, limit, self.members.len())
+        let taken = self.broadcasts.take(overhead, limit, self.members.len());
+        taken.iter().for_each(|message| self.measures.sent.push(message.len() as f64));
+        taken
     }
 
     fn ack_payload(&mut self) -> Vec<u8> {
@@ -426,11 +451,22 @@ impl Upper for Events {
         if self.members.get(&node.name).is_none() {
             return;
         }
-        let Some(place) = message::decode_ping(payload) else { return };
+        let place = match message::decode_ping(payload) {
+            Ok(place) => place,
+            Err(PingError::Empty) => return,
+            Err(error) => {
+                self.log.error(format_args!("serf: {error}"));
+                return;
+            }
+        };
+        let before = self.place.own().clone();
         if let Err(error) = self.place.update(&node.name, &place, rtt) {
+            self.measures.rejected_coordinates += 1;
             self.log.debug(format_args!("serf: Rejected coordinate node={node}: {error}", node = node.name));
             return;
         }
+        self.measures.zero_rtts += u64::from(rtt.is_zero());
+        self.measures.adjustments.push(before.distance_to(self.place.own()) * 1000.0);
         self.coordinates.insert(node.name.clone(), place);
         self.coordinates.insert(Arc::from(self.name.as_str()), self.place.own().clone());
     }

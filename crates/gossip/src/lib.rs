@@ -14,6 +14,8 @@ mod core;
 mod driver;
 mod events;
 mod keyring;
+mod log;
+mod measures;
 mod member;
 mod membership;
 mod queue;

@@ -1,7 +1,7 @@
 //! The names under which a pool's lines are logged (`docs/spec/server-operations.md` §18.1).
 //!
-//! `tracing` wants to know a line's logger when it is compiled; which pool a core belongs to is known when it starts. So
-//! all lines go through a [`Log`], which chooses among the loggers there are. A line nobody wants is not put together.
+//! `tracing` wants to know a line's logger when it is compiled; which pool a core belongs to is known when it starts.
+//! So all lines go through a [`Log`], which chooses among the loggers there are. A line nobody wants is not put together.
 
 use std::fmt::Arguments;
 

@@ -10,8 +10,10 @@ mod effect;
 mod exchange;
 mod health;
 mod node;
+mod pause;
 mod probe;
 mod profile;
+mod public;
 mod relay;
 mod roster;
 mod send;
@@ -27,6 +29,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::keyring::SharedKeyring;
+use crate::log::Log;
+use crate::measures::MemberlistMeasures;
 use crate::queue::TransmitQueue;
 use crate::random::Rng;
 use crate::wire::Pipeline;
@@ -56,6 +60,7 @@ const META_TICKET: u64 = 1;
 /// The membership layer of one pool.
 pub(crate) struct Membership {
     settings: MembershipSettings,
+    log: Log,
     pipeline: Pipeline,
     allowed: AllowList,
     roster: Roster,
@@ -70,6 +75,9 @@ pub(crate) struct Membership {
     next_exchange: u64,
     sequence: u32,
     leaving: bool,
+    /// When anything was last done.
+    awake: Time,
+    measures: MemberlistMeasures,
     effects: VecDeque<MembershipEffect>,
 }
 
@@ -113,7 +121,10 @@ impl Membership {
             next_exchange: 0,
             sequence: 0,
             leaving: false,
+            awake: now,
+            measures: MemberlistMeasures::default(),
             effects: VecDeque::new(),
+            log: settings.log,
             settings,
         }
     }
@@ -129,12 +140,14 @@ impl Membership {
             push_pull: now + stagger(profile.push_pull_interval) + profile.push_pull_interval,
         };
         self.schedule = Some(schedule);
+        self.warn_if_public();
         let meta = self.own().meta.clone();
         self.announce(&meta, None, now, up);
     }
 
     /// Does everything that is due.
     pub(crate) fn tick(&mut self, now: Time, up: &mut dyn Upper) {
+        self.wake_up(now);
         let Some(mut schedule) = self.schedule else {
             return;
         };
@@ -151,7 +164,7 @@ impl Membership {
         }
         if schedule.push_pull <= now {
             schedule.push_pull = now + self.push_pull_interval();
-            self.start_push_pull(up);
+            self.start_push_pull(now, up);
         }
         self.schedule = Some(schedule);
         self.settle_tickets();
@@ -229,6 +242,16 @@ impl Membership {
     /// How unwell we ourselves seem: 0 is well, 7 the worst.
     pub(crate) fn health_score(&self) -> u32 {
         self.health.score()
+    }
+
+    /// What was counted since the last call.
+    pub(crate) fn take_measures(&mut self) -> MemberlistMeasures {
+        std::mem::take(&mut self.measures)
+    }
+
+    /// How many messages wait to be passed on.
+    pub(crate) fn queued(&self) -> usize {
+        self.broadcasts.len()
     }
 
     /// Stops: nothing is due, sent or answered any more.

@@ -103,7 +103,7 @@ impl Recovered {
                 Ok(Some(record)) => recovered.apply(&record),
                 Ok(None) => {}
                 Err(UnknownLine) => {
-                    tracing::warn!(target: "agent.serf", line, "serf: Unrecognized snapshot line");
+                    tracing::warn!(target: "agent", line, "serf: Unrecognized snapshot line");
                 }
             }
         }

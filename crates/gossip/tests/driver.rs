@@ -229,7 +229,7 @@ async fn why_a_join_failed_is_told_in_full() {
         (vec![String::new()], "1 error occurred:\n\t* Failed to resolve : lookup : no such host\n\n".to_owned()),
         (
             vec![closed.to_string(), "/x".to_owned()],
-            format!("2 errors occurred:\n\t* Failed to resolve /x: empty node name provided\n\t* {refused}\n\n"),
+            format!("2 errors occurred:\n\t* {refused}\n\t* Failed to resolve /x: empty node name provided\n\n"),
         ),
     ];
     for (entries, expected) in cases {

@@ -10,13 +10,14 @@ mod reconcile;
 mod upkeep;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use consensus::State;
 use state::{Effect, Outcome};
+use telemetry::metrics::{self, Sample};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use types::autopilot::AutopilotSetConfigRequest;
@@ -41,6 +42,8 @@ const NEW_LEADER_EVENT: &str = "consul:new-leader";
 /// Switches every server of this version understands (`docs/spec/server-operations.md` §2.8).
 const SYSTEM_METADATA: [(&str, &str); 3] =
     [("intention-format", "config-entry"), ("virtual-ips", "true"), ("virtual-ips-term-gateway", "true")];
+
+static BARRIER_TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("leader.barrier"));
 
 /// The task of the leader's duties.
 pub(crate) struct Leader {
@@ -200,6 +203,7 @@ impl Leader {
 
     /// Waits until all that was acknowledged in earlier terms is applied here.
     async fn await_barrier(&self) -> Result<(), RpcError> {
+        let _timing = BARRIER_TIME.timing();
         let barrier = tokio::time::timeout(BARRIER_TIMEOUT, self.shared.consensus.barrier()).await;
         let outcome = match barrier {
             Ok(outcome) => outcome.map_err(|error| error.to_string()),

@@ -16,6 +16,7 @@ mod lock_delays;
 mod machine;
 mod members;
 mod raft_change;
+mod raft_states;
 mod read;
 mod recovery;
 mod routing;

@@ -5,18 +5,24 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use consensus::ServerId;
 use gossip::{Event, Gossip, Member, MemberEvent, Status};
 use parking_lot::RwLock;
 use rpc::Target;
+use telemetry::metrics;
 use tokio::sync::{Notify, mpsc};
 use types::server_info::ServerInfo;
 
+use crate::leader::ticker;
 use crate::server::Shared;
 
 /// Changes of members that may wait for the leader; what is beyond is repaired by the next full reconcile.
 pub(crate) const CHANGES_MAX: usize = 256;
+
+/// Between two counts of the members.
+const COUNT_INTERVAL: Duration = Duration::from_secs(9);
 
 /// A change of a member, for the leader to write down.
 pub(crate) struct Change {
@@ -69,6 +75,18 @@ impl Members {
         let members = self.lan.members();
         let servers = members.iter().filter_map(|member| Some((member.clone(), self.server(member)?)));
         servers.collect()
+    }
+
+    /// Tells how many servers and clients are alive.
+    fn count(&self) {
+        let members = self.lan.members();
+        let alive = |role: &str| {
+            let alive = members.iter().filter(|member| member.status == Status::Alive);
+            alive.filter(|member| member.tags.get("role").is_some_and(|own| own == role)).count() as f64
+        };
+        let datacenter = [("datacenter", self.datacenter.as_str())];
+        metrics::gauge_with("members.servers", &datacenter).set(alive("consul"));
+        metrics::gauge_with("members.clients", &datacenter).set(alive("node"));
     }
 
     /// The member as a server of this datacenter, if it is one.
@@ -152,9 +170,14 @@ fn described(server: &ServerInfo) -> String {
 
 /// Keeps the table, and hands every change on to the leader's duties while this server leads.
 pub(crate) async fn follow(shared: Arc<Shared>, mut events: mpsc::Receiver<Event>, changes: mpsc::Sender<Change>) {
+    let mut counting = ticker(COUNT_INTERVAL);
     loop {
         let event = tokio::select! {
             () = shared.stopping.cancelled() => return,
+            _ = counting.tick() => {
+                shared.members.count();
+                continue;
+            }
             event = events.recv() => event,
         };
         match event {

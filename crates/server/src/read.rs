@@ -1,9 +1,12 @@
 //! Reads: consistency, and waiting for a change.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use consensus::State;
 use state::{Snapshot, Topic};
+use telemetry::metrics::{self, Counter, Gauge};
 use tokio::time::Instant;
 use types::method::Indexed;
 use types::query::Consistency;
@@ -14,6 +17,26 @@ use crate::standing::{deposed, random_below};
 
 /// A blocking query waits up to this fraction of its wait longer, so that many do not end at once.
 pub(crate) const JITTER_FRACTION: u32 = 16;
+
+static QUERIES: LazyLock<Counter> = LazyLock::new(|| metrics::counter("rpc.query"));
+static BLOCKING: LazyLock<Gauge> = LazyLock::new(|| metrics::gauge("rpc.queries_blocking"));
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// A read that may wait for a change: it is counted as long as this lives.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Waiting {
+        BLOCKING.set((WAITING.fetch_add(1, Ordering::Relaxed) + 1) as f64);
+        Waiting
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        BLOCKING.set((WAITING.fetch_sub(1, Ordering::Relaxed) - 1) as f64);
+    }
+}
 
 /// A read in two parts: waiting for a change costs no more than its index.
 pub(crate) struct Parts<I, V> {
@@ -76,10 +99,12 @@ impl Shared {
         query: impl Fn(&Snapshot) -> (u64, T),
     ) -> Result<Seen<T>, RpcError> {
         self.check_datacenter(&options.datacenter)?;
+        QUERIES.one();
         if options.min_index == 0 {
             self.check_consistency(options.consistency).await?;
             return Ok(self.look(&query, false));
         }
+        let _waiting = Waiting::begin();
         let deadline = Instant::now() + self.wait_of(options.max_wait);
         let generation = self.store.snapshot().generation();
         let mut standing = self.standing.subscribe();

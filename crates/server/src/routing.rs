@@ -93,13 +93,15 @@ impl Server {
         let options = M::read_options(&request);
         let stale = options.is_some_and(|options| options.consistency == Consistency::Stale);
         let is_read = options.is_some();
+        let is_instant = options.is_some_and(|o| o.min_index == 0 && o.consistency != Consistency::Consistent);
         let began = Instant::now();
         let patience = shared.patience(options);
         let mut news: Option<News> = None;
         loop {
             let ask = Ask { route: M::ROUTE, datacenter: M::datacenter(&request), stale };
             let error = match way(ask, shared.place(), || shared.leader()) {
-                Way::Here if !matches!(M::ROUTE, Route::Leader) => {
+                // Nothing of the request is kept for another try where there is none.
+                Way::Here if !matches!(M::ROUTE, Route::Leader) || (is_instant && shared.answers_now(stale)) => {
                     return <Server as Handle<M>>::handle(self, request).await;
                 }
                 Way::Here => match <Server as Handle<M>>::handle(self, request.clone()).await {
@@ -147,6 +149,11 @@ impl Shared {
             heard_leader: self.heard_leader.load(Ordering::Acquire),
             leaving: self.leaving.is_cancelled(),
         }
+    }
+
+    /// Whether a read that waits for nothing is answered here as things stand, from the state.
+    fn answers_now(&self, stale: bool) -> bool {
+        (stale && self.heard_leader.load(Ordering::Acquire)) || self.leading().is_some()
     }
 
     fn leader(&self) -> LeaderAt {

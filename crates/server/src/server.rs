@@ -25,7 +25,7 @@ use crate::recovery::Recovery;
 use crate::session_timers::SessionTimers;
 use crate::standing::Standing;
 use crate::transport::RaftTransport;
-use crate::{bootstrap, recovery};
+use crate::{bootstrap, raft_states, recovery};
 
 /// Answers one method from this server's own state, or says [`RpcError::NoLeader`] where only the leader may answer.
 /// Every method of [`types::method`] that exists is an implementation for [`Server`]; [`Server::call`] finds the server
@@ -148,6 +148,7 @@ impl Server {
             tokio::spawn(Leader::new(shared.clone(), effects_in, changes_in).run()),
             tokio::spawn(members::follow(shared.clone(), events, changes)),
             tokio::spawn(autopilot::run(shared.clone())),
+            tokio::spawn(raft_states::count(shared.clone())),
         ];
         if shared.config.bootstrap_expect > 0 && !shared.config.bootstrap {
             tasks.push(tokio::spawn(bootstrap::run(shared.clone())));

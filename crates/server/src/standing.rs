@@ -1,15 +1,18 @@
 //! How far this server has taken up leading, and what may be answered meanwhile
 //! (`docs/spec/server-operations.md` §8.1).
 
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use consensus::State;
+use telemetry::metrics::{self, Sample};
 use tokio::sync::watch;
 use types::RpcError;
 use types::query::Consistency;
 
 use crate::server::Shared;
+
+static CONSISTENT_READ_TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("rpc.consistentRead"));
 
 /// Terms of Raft in which this server leads; 0 for none. A later term of its own counts for nothing here until its
 /// duties have been taken up again.
@@ -30,8 +33,7 @@ impl Shared {
             return None;
         }
         // Not by what the duties last heard: they may not have run since another leader came and went.
-        let status = self.consensus.status();
-        (status.state == State::Leader && status.term == caught_up).then_some(caught_up)
+        self.consensus.leader_term().filter(|term| *term == caught_up)
     }
 
     /// Refuses what only the leader may do.
@@ -49,6 +51,7 @@ impl Shared {
             Consistency::Stale if self.heard_leader.load(Ordering::Acquire) => Ok(()),
             Consistency::Default | Consistency::Stale => self.check_leader().map(drop),
             Consistency::Consistent => {
+                let _timing = CONSISTENT_READ_TIME.timing();
                 self.await_ready(self.check_leader()?).await?;
                 self.consensus.read_barrier().await.map_err(|_| RpcError::NoLeader)
             }

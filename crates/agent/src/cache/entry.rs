@@ -11,7 +11,7 @@ use types::{RpcError, Version, Want};
 
 use super::limit::{Bucket, FetchLimits};
 use super::method::{Cached, Upkeep};
-use super::{CacheMeta, CacheOptions, Fetch, IDLE_LIMIT, Key, Shared};
+use super::{CacheMeta, CacheOptions, Fetch, IDLE_LIMIT, Key, Shared, counts};
 use crate::generations::new_generation;
 use crate::random::random_below;
 use crate::usage::Usage;
@@ -311,6 +311,7 @@ impl<M: Cached> Inner<M> {
             match fetched {
                 Ok(reply) => {
                     let index = M::index(&reply).max(1);
+                    counts::fetched(state.answer.is_none() || index != state.index || M::UPKEEP == Upkeep::Polled);
                     if state.answer.is_some() && index <= state.index {
                         state.generation = new_generation();
                         state.rewinds += u64::from(index < state.index);
@@ -322,6 +323,7 @@ impl<M: Cached> Inner<M> {
                     state.error = None;
                 }
                 Err(error) => {
+                    counts::failed(error.to_string().contains(ACL_NOT_FOUND));
                     state.failures += 1;
                     state.error = Some(error);
                     state.lost = state.lost.or_else(|| Some(Instant::now()));
@@ -335,8 +337,11 @@ impl<M: Cached> Inner<M> {
         loop {
             sleep_until(self.usage.idle_at(IDLE_LIMIT)).await;
             match cache.upgrade() {
-                Some(cache) if !cache.forget(&self.key, &self.usage, |usage| usage.is_idle(IDLE_LIMIT)) => {}
-                _ => return,
+                Some(cache) if cache.forget(&self.key, &self.usage, |usage| usage.is_idle(IDLE_LIMIT)) => {
+                    return counts::evicted(1);
+                }
+                Some(_) => {}
+                None => return,
             }
         }
     }

@@ -73,8 +73,9 @@ pub enum Input {
 pub enum Command {
     /// Join the pool of any of these nodes. All are tried.
     Join {
-        /// Whom to contact.
-        targets: Vec<JoinTarget>,
+        /// Whom to contact, in this order; an error stands for an entry that names no place, and is listed with the
+        /// others.
+        targets: Vec<Result<JoinTarget, String>>,
         /// Whether user events fired before now are none of our business.
         ignore_old: bool,
     },

@@ -127,7 +127,8 @@ impl Pool {
     }
 
     pub(super) fn join(&mut self, peer: usize, addresses: &[SocketAddr]) -> Outcome {
-        let target = |address: &SocketAddr| JoinTarget { entry: address.to_string(), node: None, address: *address };
+        let target =
+            |address: &SocketAddr| Ok(JoinTarget { entry: address.to_string(), node: None, address: *address });
         let targets = addresses.iter().map(target).collect();
         self.command(peer, Command::Join { targets, ignore_old: true })
     }

@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 1024;
 #[derive(Debug)]
 struct Run {
     id: CommandId,
-    targets: VecDeque<JoinTarget>,
+    targets: VecDeque<Result<JoinTarget, String>>,
     ignore_old: bool,
     contacted: usize,
     errors: Vec<String>,
@@ -60,7 +60,13 @@ impl Joining {
 }
 
 impl Core {
-    pub(super) fn join(&mut self, id: CommandId, targets: Vec<JoinTarget>, ignore_old: bool, now: Time) {
+    pub(super) fn join(
+        &mut self,
+        id: CommandId,
+        targets: Vec<Result<JoinTarget, String>>,
+        ignore_old: bool,
+        now: Time,
+    ) {
         if self.events.phase() != Phase::Alive {
             return self.done(id, Outcome::Joined(Err(NOT_ALIVE.to_owned())));
         }
@@ -81,11 +87,18 @@ impl Core {
             if run.trying.is_some() {
                 return;
             }
-            if let Some(target) = run.targets.pop_front() {
-                run.trying = Some((attempt, target.address));
-                self.events.ignore_old_events(run.ignore_old);
-                self.membership.join(attempt, target.node.as_deref(), target.address, now, &mut self.events);
-                return;
+            match run.targets.pop_front() {
+                Some(Ok(target)) => {
+                    run.trying = Some((attempt, target.address));
+                    self.events.ignore_old_events(run.ignore_old);
+                    self.membership.join(attempt, target.node.as_deref(), target.address, now, &mut self.events);
+                    return;
+                }
+                Some(Err(failure)) => {
+                    run.errors.push(failure);
+                    continue;
+                }
+                None => {}
             }
             self.events.ignore_old_events(false);
             let Some(run) = self.joining.runs.pop_front() else { return };
@@ -109,7 +122,7 @@ impl Core {
             Ok(()) => run.contacted += 1,
             Err(error) => {
                 let error = format!("Failed to join {address}: {error}");
-                self.logs.serf.debug(format_args!("memberlist: {error}"));
+                self.logs.memberlist.debug(format_args!("memberlist: {error}"));
                 run.errors.push(error);
             }
         }

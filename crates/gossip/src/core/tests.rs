@@ -74,6 +74,17 @@ fn a_join_counts_who_answered_and_lists_who_did_not() {
     assert_eq!(text.matches(failed).count(), 2, "{text}");
     assert_eq!(pool.join(third, &[address(9), address(1), address(2)]), Outcome::Joined(Ok(2)));
     assert_eq!(pool.join(third, &[]), Outcome::Joined(Ok(0)));
+    let target = |number| Ok(JoinTarget { entry: "x".to_owned(), node: None, address: address(number) });
+    let no_place = || Err("Failed to resolve x: no".to_owned());
+    let command = |targets| Command::Join { targets, ignore_old: true };
+    let Outcome::Joined(Err(text)) = pool.command(third, command(vec![target(9), no_place(), target(9)])) else {
+        panic!("joined");
+    };
+    let lines = format!("3 errors occurred:\n{failed}\n\t* Failed to resolve x: no\n{failed}\n\n");
+    assert_eq!(text, lines, "in the order of the entries");
+    let Outcome::Joined(Err(text)) = pool.command(third, command(vec![no_place()])) else { panic!("joined") };
+    assert_eq!(text, "1 error occurred:\n\t* Failed to resolve x: no\n\n");
+    assert_eq!(pool.command(third, command(vec![no_place(), target(1)])), Outcome::Joined(Ok(1)));
 }
 
 #[test]
@@ -188,7 +199,7 @@ fn old_events_reach_only_those_who_want_them() {
     for (number, ignore_old, heard) in [(3, true, 0), (4, false, 1)] {
         let peer = pool.add(settings(&format!("n{number}"), number));
         let target = JoinTarget { entry: String::new(), node: None, address: address(1) };
-        let joined = pool.command(peer, Command::Join { targets: vec![target], ignore_old });
+        let joined = pool.command(peer, Command::Join { targets: vec![Ok(target)], ignore_old });
         assert_eq!(joined, Outcome::Joined(Ok(1)));
         pool.run(40 * SECOND);
         assert_eq!(pool.fired(peer).len(), heard, "ignore_old {ignore_old}");

@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::sleep_until;
 use super::streams::{Exchange, Streams};
 use super::subscribers::Subscribers;
+use crate::log::Logs;
 use crate::snapshot::SnapshotRecord;
 use crate::{Command, CommandId, Core, Effect, Event, ExchangeId, Input, Member, Outcome, SaveId, StreamId, Time};
 
@@ -60,6 +61,7 @@ pub(super) struct Engine {
     pub(super) snapshot: Option<mpsc::Sender<SnapshotRecord>>,
     pub(super) keyring: Option<mpsc::Sender<Change>>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) logs: Logs,
     pub(super) stopping: CancellationToken,
     pub(super) work: Work,
 }
@@ -138,7 +140,7 @@ impl Engine {
         match received {
             Ok((length, from)) => self.take_datagram(from, buffer.get(..length).unwrap_or_default()),
             Err(error) => {
-                self.log.error(format_args!("memberlist: Error reading UDP packet: {error}"));
+                self.logs.memberlist.error(format_args!("memberlist: Error reading UDP packet: {error}"));
                 self.work.deaf_until = Some(Instant::now() + RECEIVE_PAUSE);
             }
         }
@@ -171,7 +173,12 @@ impl Engine {
 
     fn handle(&mut self, input: Input) {
         let now: Time = self.started.elapsed();
-        self.core.lock().handle(input, now);
+        let measures = {
+            let mut core = self.core.lock();
+            core.handle(input, now);
+            core.take_measures()
+        };
+        self.metrics.add(&measures, self.started.elapsed().saturating_sub(now));
         self.collect();
     }
 
@@ -240,7 +247,7 @@ impl Engine {
         match self.socket.send(to, packet).await {
             Ok(()) => self.metrics.udp_sent.add(packet.len() as f64),
             Err(error) => {
-                self.log.debug(format_args!("memberlist: Failed to send UDP packet to={to}: {error}"));
+                self.logs.memberlist.debug(format_args!("memberlist: Failed to send UDP packet to={to}: {error}"));
             }
         }
     }
@@ -255,7 +262,10 @@ impl Engine {
         if records.try_send(record).is_err() {
             self.work.dropped_records += 1;
             if self.work.dropped_records.is_power_of_two() {
-                self.log.warn(format_args!("serf: Snapshot file is not written fast enough, dropping records dropped={dropped}", dropped = self.work.dropped_records));
+                self.logs.serf.warn(format_args!(
+                    "serf: Snapshot file is not written fast enough, {} records dropped",
+                    self.work.dropped_records
+                ));
             }
         }
     }
@@ -274,7 +284,7 @@ impl Engine {
     }
 
     fn observe(&self) {
-        let stats = self.core.lock().stats();
-        self.metrics.observe(&stats, &self.members.borrow());
+        let figures = self.core.lock().figures();
+        self.metrics.observe(&figures);
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::metrics::Metrics;
 use super::sleep_until;
+use crate::log::Log;
 use crate::snapshot::{Ledger, Recovered, SnapshotRecord};
 
 /// Longest time a record waits in memory.
@@ -29,13 +30,19 @@ pub(super) struct SnapshotFile {
     file: File,
     ledger: Ledger,
     repaired: Option<Instant>,
+    log: Log,
     append_time: Sample,
     compaction_time: Sample,
 }
 
 impl SnapshotFile {
     /// Opens or creates the file and says what it tells.
-    pub(super) fn open(path: &Path, rejoin: bool, metrics: &Metrics) -> io::Result<(SnapshotFile, Recovered)> {
+    pub(super) fn open(
+        path: &Path,
+        rejoin: bool,
+        metrics: &Metrics,
+        log: Log,
+    ) -> io::Result<(SnapshotFile, Recovered)> {
         if let Some(directory) = path.parent() {
             DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
         }
@@ -53,6 +60,7 @@ impl SnapshotFile {
             file,
             ledger,
             repaired: None,
+            log,
             append_time: metrics.snapshot_append.clone(),
             compaction_time: metrics.snapshot_compact.clone(),
         };
@@ -127,7 +135,7 @@ impl SnapshotFile {
     }
 
     fn fail(&self, error: &io::Error) {
-        self.log.error(format_args!("serf: Failed to update snapshot path={path}: {error}", path = self.path.display()));
+        self.log.error(format_args!("serf: Failed to update snapshot: {}: {error}", self.path.display()));
     }
 }
 
@@ -149,9 +157,10 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::log::Logs;
 
     fn open(path: &Path) -> (SnapshotFile, Recovered) {
-        SnapshotFile::open(path, false, &Metrics::new("lan")).unwrap()
+        SnapshotFile::open(path, false, &Metrics::new("lan"), Logs::default().serf).unwrap()
     }
 
     fn alive(name: &str) -> SnapshotRecord {

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Request;
 use super::metrics::Metrics;
+use crate::log::Log;
 use crate::wire::{MAX_ENCRYPTED_STREAM_BYTES, StreamDecoder};
 use crate::{ExchangeId, StreamId};
 
@@ -39,6 +40,7 @@ pub(super) struct Streams {
     tasks: TaskTracker,
     stopping: CancellationToken,
     metrics: Arc<Metrics>,
+    log: Log,
     /// For a request of another node to be there, and once more for the reply to be written.
     deadline: Duration,
     inbound: Arc<Semaphore>,
@@ -62,6 +64,7 @@ impl Streams {
         tasks: TaskTracker,
         stopping: CancellationToken,
         metrics: Arc<Metrics>,
+        log: Log,
         deadline: Duration,
     ) -> Streams {
         Streams {
@@ -70,6 +73,7 @@ impl Streams {
             tasks,
             stopping,
             metrics,
+            log,
             deadline,
             inbound: Arc::new(Semaphore::new(INBOUND_MAX)),
             outbound: Arc::new(Semaphore::new(OUTBOUND_MAX)),
@@ -114,6 +118,7 @@ impl Streams {
             deadline: self.deadline,
             requests: self.requests.clone(),
             metrics: self.metrics.clone(),
+            log: self.log,
         };
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move {
@@ -141,6 +146,7 @@ struct Inbound {
     deadline: Duration,
     requests: mpsc::Sender<Request>,
     metrics: Arc<Metrics>,
+    log: Log,
 }
 
 impl Inbound {
@@ -153,7 +159,7 @@ impl Inbound {
             // Someone looked whether the port is open.
             Err(ReadError::Broken(reason)) if reason == EOF => return,
             Err(ReadError::Broken(reason)) => {
-                self.log.error(format_args!("memberlist: failed to receive from={from}: {error}", from = self.from, error = reason.as_str()));
+                self.log.error(format_args!("memberlist: failed to receive: {reason} from={}", self.from));
                 return;
             }
         };
@@ -165,7 +171,7 @@ impl Inbound {
         let Ok(Some(reply)) = answered.await else { return };
         let written = timeout(self.deadline, write_frame(&mut conn, &reply, &self.metrics)).await;
         if !matches!(written, Ok(Ok(()))) {
-            self.log.error(format_args!("memberlist: Failed to push local state from={from}", from = self.from));
+            self.log.error(format_args!("memberlist: Failed to push local state from={}", self.from));
             // Only the pool itself could not be told, when it stops.
             let _told = self.requests.send(Request::StreamBroken(self.id)).await;
         }

@@ -10,6 +10,7 @@ use super::message::{self, ConflictMember, FLAG_ACK, Kind, Query, QueryFilter, Q
 use super::query::CONFLICT_QUERY;
 use super::{Events, Phase, keys};
 use crate::core::{CommandId, Effect, Outcome, QueryParams, QueryResult};
+use crate::measures::SerfMeasures;
 use crate::member::Status;
 use crate::membership::Time;
 
@@ -54,15 +55,23 @@ struct Active {
 }
 
 impl Active {
-    fn take(&mut self, response: QueryResponse) {
+    fn take(&mut self, response: QueryResponse, measures: &mut SerfMeasures) {
         let QueryResponse { flags, from, payload, .. } = response;
         if flags & FLAG_ACK != 0 {
-            if self.acks.len() < self.capacity && self.acked.insert(from.clone()) {
+            if self.acked.contains(&from) {
+                measures.duplicate_acks += 1;
+            } else if self.acks.len() < self.capacity {
+                measures.acks += 1;
+                self.acked.insert(from.clone());
                 self.acks.push(from);
             }
             return;
         }
-        if self.responses.len() < self.capacity && self.responded.insert(from.clone()) {
+        if self.responded.contains(&from) {
+            measures.duplicate_responses += 1;
+        } else if self.responses.len() < self.capacity {
+            measures.responses += 1;
+            self.responded.insert(from.clone());
             self.responses.push((from, payload.0.into()));
         }
     }
@@ -144,18 +153,22 @@ impl Events {
         let response: QueryResponse = match message::decode(body) {
             Ok(response) => response,
             Err(error) => {
-                unreadable("query response message", &error);
+                unreadable(self.log, "query response message", &error);
                 return;
             }
         };
         let position =
             self.asking.active.iter().position(|active| (active.ltime, active.id) == (response.ltime, response.id));
         let Some(position) = position else {
-            self.log.debug(format_args!("serf: reply for non-running query ltime={ltime} id={id}", ltime = response.ltime, id = response.id));
+            self.log.debug(format_args!(
+                "serf: reply for non-running query ltime={ltime} id={id}",
+                ltime = response.ltime,
+                id = response.id
+            ));
             return;
         };
         let Some(active) = self.asking.active.get_mut(position) else { return };
-        active.take(response);
+        active.take(response, &mut self.measures);
         if active.is_complete() {
             let complete = self.asking.active.swap_remove(position);
             self.finish_query(complete);
@@ -211,7 +224,7 @@ impl Events {
             let known: Option<ConflictMember> = match message::decode(body) {
                 Ok(known) => known,
                 Err(error) => {
-                    unreadable("conflict query response", &error);
+                    unreadable(self.log, "conflict query response", &error);
                     continue;
                 }
             };

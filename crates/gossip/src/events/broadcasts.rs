@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::log::Log;
 use crate::membership::Profile;
 use crate::queue::TransmitQueue;
 
@@ -17,6 +18,17 @@ pub(super) enum Lane {
     Events,
 }
 
+impl Lane {
+    /// As log lines have it.
+    fn name(self) -> &'static str {
+        match self {
+            Lane::Intents => "Intent",
+            Lane::Queries => "Query",
+            Lane::Events => "Event",
+        }
+    }
+}
+
 /// Messages to be passed on.
 #[derive(Debug)]
 pub(super) struct Broadcasts {
@@ -24,31 +36,35 @@ pub(super) struct Broadcasts {
     queries: TransmitQueue,
     events: TransmitQueue,
     min_depth: usize,
+    /// Queues longer than this are warned of.
+    warning: usize,
+    log: Log,
     next_ticket: u64,
 }
 
 /// How many messages wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Depths {
-    pub(super) intents: usize,
-    pub(super) queries: usize,
-    pub(super) events: usize,
+pub(crate) struct Depths {
+    pub(crate) intents: usize,
+    pub(crate) queries: usize,
+    pub(crate) events: usize,
 }
 
 impl Broadcasts {
-    pub(super) fn new(profile: &Profile) -> Broadcasts {
+    pub(super) fn new(profile: &Profile, log: Log) -> Broadcasts {
         let queue = || TransmitQueue::new(profile.retransmit_mult);
         let (intents, queries, events) = (queue(), queue(), queue());
-        Broadcasts { intents, queries, events, min_depth: profile.min_queue_depth, next_ticket: 0 }
+        let (min_depth, warning) = (profile.min_queue_depth, profile.queue_warning);
+        Broadcasts { intents, queries, events, min_depth, warning, log, next_ticket: 0 }
     }
 
     /// Adds a message. Between checks a queue may grow to twice its depth, and no further.
     pub(super) fn push(&mut self, lane: Lane, message: Vec<u8>, members: usize) {
-        let max = self.depth_max(members);
+        let (max, log) = (self.depth_max(members), self.log);
         let queue = self.lane(lane);
         queue.push(None, message.into(), None);
         if queue.len() > max.saturating_mul(2) {
-            prune(lane, queue, max);
+            prune(lane, queue, max, log);
         }
     }
 
@@ -77,13 +93,16 @@ impl Broadcasts {
         taken
     }
 
-    /// Drops what is more than the queues may hold.
+    /// Warns of long queues, and drops what is more than they may hold.
     pub(super) fn check(&mut self, members: usize) {
-        let max = self.depth_max(members);
+        let (max, warning, log) = (self.depth_max(members), self.warning, self.log);
         for lane in [Lane::Intents, Lane::Events, Lane::Queries] {
             let queue = self.lane(lane);
+            if queue.len() >= warning {
+                log.warn(format_args!("serf: {} queue depth: {}", lane.name(), queue.len()));
+            }
             if queue.len() > max {
-                prune(lane, queue, max);
+                prune(lane, queue, max, log);
             }
         }
     }
@@ -105,23 +124,19 @@ impl Broadcasts {
     }
 }
 
-fn prune(lane: Lane, queue: &mut TransmitQueue, max: usize) {
-    let name = match lane {
-        Lane::Intents => "Intent",
-        Lane::Queries => "Query",
-        Lane::Events => "Event",
-    };
-    let depth = queue.len();
-    self.log.warn(format_args!("serf: {name} queue depth ({depth}) exceeds limit ({max}), dropping messages!"));
+fn prune(lane: Lane, queue: &mut TransmitQueue, max: usize, log: Log) {
+    let (name, depth) = (lane.name(), queue.len());
+    log.warn(format_args!("serf: {name} queue depth ({depth}) exceeds limit ({max}), dropping messages!"));
     queue.prune(max);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Logs;
 
     fn broadcasts(min_queue_depth: usize) -> Broadcasts {
-        Broadcasts::new(&Profile { min_queue_depth, ..Profile::lan() })
+        Broadcasts::new(&Profile { min_queue_depth, ..Profile::lan() }, Logs::default().serf)
     }
 
     #[test]

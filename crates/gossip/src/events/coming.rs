@@ -5,6 +5,7 @@ use super::members::{LeaveIntent, Verdict};
 use super::message::{self, Join, Kind, Leave};
 use super::{Events, Phase};
 use crate::core::Effect;
+use crate::log::Log;
 use crate::membership::Time;
 
 impl Events {
@@ -47,7 +48,7 @@ impl Events {
     pub(super) fn take_leave(&mut self, body: &[u8], now: Time) -> bool {
         match message::decode(body) {
             Ok(leave) => self.handle_leave(&leave, now),
-            Err(error) => unreadable("leave message", &error),
+            Err(error) => unreadable(self.log, "leave message", &error),
         }
     }
 
@@ -55,7 +56,7 @@ impl Events {
     pub(super) fn take_join(&mut self, body: &[u8], now: Time) -> bool {
         match message::decode(body) {
             Ok(join) => self.handle_join(&join, now),
-            Err(error) => unreadable("join message", &error),
+            Err(error) => unreadable(self.log, "join message", &error),
         }
     }
 
@@ -85,7 +86,7 @@ impl Events {
 }
 
 /// Says so in the log; there is nothing to pass on.
-pub(super) fn unreadable(what: &str, error: &wire::msgpack::Error) -> bool {
-    self.log.error(format_args!("serf: Error decoding {what}: {error}"));
+pub(super) fn unreadable(log: Log, what: &str, error: &wire::msgpack::Error) -> bool {
+    log.error(format_args!("serf: Error decoding {what}: {error}"));
     false
 }

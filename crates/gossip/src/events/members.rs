@@ -11,6 +11,7 @@ use wire::GoDuration;
 
 use super::intents::{Intent, Intents};
 use super::tags;
+use crate::log::Log;
 use crate::member::{Member, MemberEvent, Status};
 use crate::membership::{Node, Profile, Time};
 
@@ -78,12 +79,16 @@ pub(super) struct Members {
     reconnect_timeout: Duration,
     tombstone_timeout: Duration,
     recent_intent: Duration,
+    /// A member that failed less than this ago and is back flaps.
+    flap_timeout: Duration,
+    flaps: u64,
+    log: Log,
     /// How long a member may still be leaving when it is to be forgotten.
     prune_delay: Duration,
 }
 
 impl Members {
-    pub(super) fn new(profile: &Profile) -> Members {
+    pub(super) fn new(profile: &Profile, log: Log) -> Members {
         Members {
             records: BTreeMap::new(),
             intents: Intents::default(),
@@ -91,6 +96,9 @@ impl Members {
             reconnect_timeout: profile.reconnect_timeout,
             tombstone_timeout: profile.tombstone_timeout,
             recent_intent: profile.recent_intent,
+            flap_timeout: profile.flap_timeout,
+            flaps: 0,
+            log,
             prune_delay: profile.broadcast_timeout + profile.leave_propagate_delay,
         }
     }
@@ -116,6 +124,11 @@ impl Members {
         self.iter().filter(|member| member.status == status).count()
     }
 
+    /// How many members failed and were back soon, since the last call.
+    pub(super) fn take_flaps(&mut self) -> u64 {
+        std::mem::take(&mut self.flaps)
+    }
+
     /// Whether anyone but `own` is alive.
     pub(super) fn has_others_alive(&self, own: &str) -> bool {
         self.iter().any(|member| member.status == Status::Alive && member.name != own)
@@ -128,13 +141,17 @@ impl Members {
         if known.is_none() && self.records.len() >= MEMBERS_MAX {
             return None;
         }
+        let is_soon = |failed: &Record| now.saturating_sub(failed.left_at) < self.flap_timeout;
+        if known.is_some_and(|record| record.member.status == Status::Failed && is_soon(record)) {
+            self.flaps += 1;
+        }
         let (status, status_ltime) = match (known, self.intents.of(&node.name)) {
             (Some(record), _) => (Status::Alive, record.status_ltime),
             (None, Some((Intent::Leave, ltime))) => (Status::Leaving, ltime),
             (None, Some((Intent::Join, ltime))) => (Status::Alive, ltime),
             (None, None) => (Status::Alive, 0),
         };
-        let member = Arc::new(describe(node, status));
+        let member = Arc::new(describe(node, status, self.log));
         let record = Record { member: member.clone(), status_ltime, left_at: now };
         self.records.insert(node.name.clone(), record);
         Some((MemberEvent::Joined, member))
@@ -160,7 +177,7 @@ impl Members {
     /// A node says something new about itself.
     pub(super) fn updated(&mut self, node: &Node) -> Option<Change> {
         let record = self.records.get_mut(&node.name)?;
-        record.member = Arc::new(describe(node, record.member.status));
+        record.member = Arc::new(describe(node, record.member.status, self.log));
         Some((MemberEvent::Updated, record.member.clone()))
     }
 
@@ -244,7 +261,7 @@ impl Members {
             Status::Left => self.tombstone_timeout,
             _ => return false,
         };
-        now.saturating_sub(record.left_at) > own_timeout(&record.member).unwrap_or(timeout)
+        now.saturating_sub(record.left_at) > own_timeout(&record.member, self.log).unwrap_or(timeout)
     }
 
     /// Forgets leaving members whose time has come.
@@ -267,25 +284,28 @@ impl Members {
 }
 
 /// A member as its node describes itself.
-fn describe(node: &Node, status: Status) -> Member {
+fn describe(node: &Node, status: Status, log: Log) -> Member {
     Member {
         name: node.name.to_string(),
         address: node.address.ip(),
         port: node.address.port(),
-        tags: tags::decode(&node.meta),
+        tags: tags::decode(&node.meta, log),
         status,
         vsn: node.vsn,
     }
 }
 
 /// How long a member asks to be remembered. `None`: it does not say, or not so that anyone could tell.
-fn own_timeout(member: &Member) -> Option<Duration> {
+fn own_timeout(member: &Member, log: Log) -> Option<Duration> {
     let text = member.tags.get(RECONNECT_TAG)?;
     match GoDuration::parse(text) {
         Ok(GoDuration::ZERO) => None,
         Ok(timeout) => Some(timeout.as_std()),
         Err(error) => {
-            self.log.warn(format_args!("serf: Reconnect timeout of member cannot be read, using the default node={node}: {error}", node = member.name));
+            log.warn(format_args!(
+                "serf: Reconnect timeout of member cannot be read, using the default node={node}: {error}",
+                node = member.name
+            ));
             None
         }
     }

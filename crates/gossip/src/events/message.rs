@@ -280,7 +280,7 @@ pub(super) fn encode<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
     let mut message = vec![kind as u8];
     if let Err(error) = msgpack::to_writer(&mut message, body) {
         // Only lengths beyond 4 GiB cannot be written; what is left is a message nobody reads.
-        tracing::error!(target: "agent.serf", %error, "serf: Failed to encode message");
+        tracing::error!(target: "agent", %error, "serf: Failed to encode message");
     }
     message
 }
@@ -347,15 +347,28 @@ pub(super) fn encode_ping(place: &Coordinate) -> Vec<u8> {
     payload
 }
 
-/// Reads what an acknowledgement carries; `None` if it is nothing this version knows.
-pub(super) fn decode_ping(payload: &[u8]) -> Option<Coordinate> {
-    let (&version, body) = payload.split_first()?;
+/// Why an acknowledgement says nothing of where its sender is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PingError {
+    /// It carries nothing.
+    #[error("empty ping payload")]
+    Empty,
+    /// It is of a version that is not known here.
+    #[error("Unsupported ping version: {0}")]
+    Version(u8),
+    /// It cannot be read.
+    #[error("Failed to decode coordinate from ping")]
+    Coordinate,
+}
+
+/// Reads what an acknowledgement carries.
+pub(super) fn decode_ping(payload: &[u8]) -> Result<Coordinate, PingError> {
+    let (&version, body) = payload.split_first().ok_or(PingError::Empty)?;
     if version != PING_VERSION {
-        tracing::error!(target: "agent.serf", version, "serf: Unsupported ping version");
-        return None;
+        return Err(PingError::Version(version));
     }
-    let PingCoordinate { adjustment, error, height, vec } = decode(body).ok()?;
-    Some(Coordinate { vec, error, adjustment, height })
+    let PingCoordinate { adjustment, error, height, vec } = decode(body).map_err(|_| PingError::Coordinate)?;
+    Ok(Coordinate { vec, error, adjustment, height })
 }
 
 #[cfg(test)]
@@ -381,10 +394,10 @@ mod tests {
             b"\x01\x84\xaaAdjustment\xcb\0\0\0\0\0\0\0\0\xa5Error\xcb\x3f\xf8\0\0\0\0\0\0\xa6Height\xcb\x3e\xe4\xf8\xb5";
         assert_eq!(payload.len(), 130);
         assert!(payload.starts_with(start));
-        assert_eq!(decode_ping(&payload), Some(Coordinate::origin()));
-        assert_eq!(decode_ping(b""), None);
-        assert_eq!(decode_ping(b"\x02\x80"), None);
-        assert_eq!(decode_ping(b"\x01\xc1"), None);
+        assert_eq!(decode_ping(&payload), Ok(Coordinate::origin()));
+        assert_eq!(decode_ping(b""), Err(PingError::Empty));
+        assert_eq!(decode_ping(b"\x02\x80"), Err(PingError::Version(2)));
+        assert_eq!(decode_ping(b"\x01\xc1"), Err(PingError::Coordinate));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Events {
     pub(super) fn take_query(&mut self, body: &[u8], now: Time) -> bool {
         match message::decode(body) {
             Ok(query) => self.handle_query(query, now),
-            Err(error) => unreadable("query message", &error),
+            Err(error) => unreadable(self.log, "query message", &error),
         }
     }
 
@@ -70,7 +70,7 @@ impl Events {
         self.clocks.query.witness(ltime);
         let clock = self.clocks.query.time();
         match self.queries_seen.admit(ltime, clock, QueryId(query.id)) {
-            Verdict::New => {}
+            Verdict::New => self.measures.queries.push(name),
             Verdict::Known => return false,
             Verdict::Old => {
                 self.log.warn(format_args!("serf: received old query {name} from time {ltime} (current: {clock})"));
@@ -188,7 +188,9 @@ impl Events {
         }
         let relayed = message::relay(question.asker, &question.asker_name, response);
         if relayed.len() > RESPONSE_MAX_BYTES {
-            self.log.error(format_args!("serf: Failed to relay response: relayed response exceeds limit of {RESPONSE_MAX_BYTES} bytes"));
+            self.log.error(format_args!(
+                "serf: Failed to relay response: relayed response exceeds limit of {RESPONSE_MAX_BYTES} bytes"
+            ));
             return;
         }
         let mut helpers: Vec<(String, SocketAddr)> =

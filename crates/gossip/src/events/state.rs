@@ -39,7 +39,7 @@ impl Events {
         let state: PushPull = match message::decode(body) {
             Ok(state) => state,
             Err(error) => {
-                unreadable("remote state", &error);
+                unreadable(self.log, "remote state", &error);
                 return;
             }
         };

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use wire::msgpack;
 
+use crate::log::Log;
+
 /// First byte of metadata that holds tags.
 const TAGS_BYTE: u8 = 0xff;
 /// Longest metadata the membership layer carries.
@@ -22,12 +24,12 @@ pub(crate) fn encode(tags: &BTreeMap<String, String>) -> Result<Bytes, String> {
 
 /// Reads what a peer announced. Anything but tags is the bare role of an old protocol; tags that cannot be read are
 /// none.
-pub(super) fn decode(meta: &[u8]) -> BTreeMap<String, String> {
+pub(super) fn decode(meta: &[u8], log: Log) -> BTreeMap<String, String> {
     match meta.split_first() {
         Some((&TAGS_BYTE, encoded)) => match msgpack::from_slice_prefix(encoded) {
             Ok((tags, _)) => tags,
             Err(error) => {
-                tracing::error!(target: "agent.serf", %error, "serf: Failed to decode tags");
+                log.error(format_args!("serf: Failed to decode tags: {error}"));
                 BTreeMap::new()
             }
         },
@@ -39,6 +41,10 @@ pub(super) fn decode(meta: &[u8]) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
+    fn log() -> Log {
+        crate::log::Logs::default().serf
+    }
+
     fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
@@ -48,14 +54,14 @@ mod tests {
         let role = tags(&[("role", "a")]);
         let meta = encode(&role).unwrap();
         assert_eq!(meta.as_ref(), b"\xff\x81\xa4role\xa1a");
-        assert_eq!(decode(&meta), role);
+        assert_eq!(decode(&meta, log()), role);
     }
 
     #[test]
     fn other_metadata_is_a_role() {
-        assert_eq!(decode(b"web"), tags(&[("role", "web")]));
-        assert_eq!(decode(b""), tags(&[("role", "")]));
-        assert_eq!(decode(b"\xff\xc1"), tags(&[]));
+        assert_eq!(decode(b"web", log()), tags(&[("role", "web")]));
+        assert_eq!(decode(b"", log()), tags(&[("role", "")]));
+        assert_eq!(decode(b"\xff\xc1", log()), tags(&[]));
     }
 
     #[test]

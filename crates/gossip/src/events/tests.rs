@@ -5,13 +5,14 @@ use super::*;
 use crate::core::harness::{Everyone, address, settings};
 use crate::core::{CommandId, KeyOperation, Outcome, QueryParams};
 use crate::keyring::Keyring;
+use crate::log::Logs;
 use crate::membership::NodeState;
 use crate::snapshot::{Recovered, SnapshotRecord};
 
 const START: Time = Time::ZERO;
 
 fn layer(settings: &CoreSettings, keyring: Keyring) -> Events {
-    let mut events = Events::new(settings, Arc::new(keyring), Arc::new(Everyone), START);
+    let mut events = Events::new(settings, Arc::new(keyring), Arc::new(Everyone), Logs::default().serf, START);
     events.joined(&node("a", 1), START);
     events
 }
@@ -303,6 +304,9 @@ fn queries_end_when_their_time_is_over_and_count_each_node_once() {
         receive(&mut events, Kind::QueryResponse, &answer);
     }
     receive(&mut events, Kind::QueryResponse, &QueryResponse { id: !asked.id, ..answer("f", 0) });
+    let counted = events.take_measures();
+    assert_eq!((counted.acks, counted.duplicate_acks), (2, 0));
+    assert_eq!((counted.responses, counted.duplicate_responses), (3, 1));
     events.tick(Time::from_millis(3199));
     assert!(outbox(&mut events).done.is_empty());
     events.tick(Time::from_millis(3200));
@@ -455,4 +459,28 @@ fn without_a_snapshot_nothing_is_recorded_and_no_event_is_old() {
     let out = outbox(&mut events);
     assert!(out.records.is_empty());
     assert_eq!(out.events.len(), 2);
+}
+
+#[test]
+fn what_comes_and_goes_is_counted() {
+    let mut events = among(3);
+    events.take_measures();
+    receive(&mut events, Kind::Query, &query("_serf_ping", Vec::new()));
+    receive(&mut events, Kind::Query, &query("_serf_ping", Vec::new()));
+    let sent = queued(&mut events);
+    let counted = events.take_measures();
+    assert_eq!(counted.queries.iter().collect::<Vec<_>>(), ["_serf_ping"], "once");
+    let length = sent[0].len() as f64;
+    assert_eq!(counted.received.iter().collect::<Vec<_>>(), [length, length]);
+    assert_eq!(counted.sent.iter().collect::<Vec<_>>(), [length]);
+
+    let place = Coordinate { error: 0.5, ..events.coordinate().clone() };
+    let mut completed = |rtt: Duration| {
+        events.ping_completed(&node("b", 2), rtt, &message::encode_ping(&place));
+        let counted = events.take_measures();
+        (counted.adjustments.iter().count(), counted.rejected_coordinates, counted.zero_rtts)
+    };
+    assert_eq!(completed(Duration::from_millis(20)), (1, 0, 0));
+    assert_eq!(completed(Duration::ZERO), (1, 0, 1));
+    assert_eq!(completed(Duration::from_secs(60)), (0, 1, 0));
 }

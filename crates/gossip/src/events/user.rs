@@ -63,7 +63,7 @@ impl Events {
     pub(super) fn take_user_event(&mut self, body: &[u8]) -> bool {
         match message::decode(body) {
             Ok(event) => self.handle_user_event(event),
-            Err(error) => unreadable("user event message", &error),
+            Err(error) => unreadable(self.log, "user event message", &error),
         }
     }
 
@@ -71,7 +71,8 @@ impl Events {
         let UserEvent { coalesce, ltime, name, payload } = event;
         self.clocks.event.witness(ltime);
         if name.len() + payload.0.len() > RECEIVED_MAX_BYTES {
-            self.log.warn(format_args!("serf: received an event that is too large bytes={bytes}", bytes = payload.0.len()));
+            self.log
+                .warn(format_args!("serf: received an event that is too large bytes={bytes}", bytes = payload.0.len()));
             return false;
         }
         let payload = Bytes::from(payload.0);

@@ -17,7 +17,7 @@ impl AllowList {
     }
 }
 
-fn holds(network: IpAddr, length: u8, address: IpAddr) -> bool {
+pub(super) fn holds(network: IpAddr, length: u8, address: IpAddr) -> bool {
     match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
             let ignored = 32_u32.saturating_sub(length.into());

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::relay::Relay;
 use super::{Membership, Time, Upper};
+use crate::log::Log;
 use crate::wire::{
     Ack, Address, Alive, Dead, IndirectPing, Kind, Nack, Ping, Suspect, WireError, decode, decompress, encode, parts,
 };
@@ -24,6 +25,7 @@ struct Origin {
 /// Messages of a packet that wait until it is read to its end: aliveness first, then the newest first. So a leave
 /// intent that its sender put behind the death it explains comes before it.
 struct Handoff<'a> {
+    log: Log,
     capacity: usize,
     high: Vec<&'a [u8]>,
     low: Vec<(Kind, &'a [u8])>,
@@ -49,9 +51,10 @@ impl Membership {
         if self.schedule.is_none() || data.is_empty() {
             return;
         }
+        self.wake_up(now);
         let message = match self.pipeline.open_packet(data) {
             Ok(message) => message,
-            Err(error) => return refuse(&error, from),
+            Err(error) => return self.refuse(&error, from),
         };
         let mut origin = Origin { from, now, inflated_bytes_left: MAX_INFLATED_BYTES };
         self.receive(&message, &mut origin, 0, up);
@@ -61,9 +64,9 @@ impl Membership {
     /// Handles all messages of one buffer.
     fn receive(&mut self, buffer: &[u8], origin: &mut Origin, depth: usize, up: &mut dyn Upper) {
         let capacity = self.settings.profile.handoff_depth;
-        let mut handoff = Handoff { capacity, high: Vec::new(), low: Vec::new() };
+        let mut handoff = Handoff { log: self.log, capacity, high: Vec::new(), low: Vec::new() };
         if let Err(error) = self.dispatch(buffer, origin, depth, &mut handoff, up) {
-            refuse(&error, origin.from);
+            self.refuse(&error, origin.from);
         }
         for body in handoff.high.into_iter().rev() {
             self.receive_alive(body, origin, up);
@@ -89,7 +92,7 @@ impl Membership {
             Some(Kind::Compound) => {
                 for part in parts(body)? {
                     if let Err(error) = self.dispatch(part, origin, depth + 1, handoff, up) {
-                        refuse(&error, origin.from);
+                        self.refuse(&error, origin.from);
                     }
                 }
             }
@@ -126,7 +129,7 @@ impl Membership {
                 }
                 self.handle_alive(&alive, None, origin.now, up);
             }
-            Err(error) => refuse(&error, origin.from),
+            Err(error) => self.refuse(&error, origin.from),
         }
     }
 
@@ -140,7 +143,7 @@ impl Membership {
             }
         };
         if let Err(error) = result {
-            refuse(&error, origin.from);
+            self.refuse(&error, origin.from);
         }
     }
 
@@ -182,6 +185,10 @@ impl Membership {
         Ok(())
     }
 
+    fn refuse(&self, error: &WireError, from: SocketAddr) {
+        self.log.warn(format_args!("memberlist: {error} from={from}"));
+    }
+
     /// Tells those who asked that the pings made for them were not answered.
     pub(super) fn expire_relays(&mut self, now: Time, up: &mut dyn Upper) {
         while let Some(relay) = self.relays.expired(now) {
@@ -199,8 +206,4 @@ fn reply_address(address: Address, port: u16, from: SocketAddr) -> SocketAddr {
         Address::Ip(ip) if port > 0 => SocketAddr::new(ip, port),
         _ => from,
     }
-}
-
-fn refuse(error: &WireError, from: SocketAddr) {
-    self.log.warn(format_args!("memberlist: {error} from={from}"));
 }

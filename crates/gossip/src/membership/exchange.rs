@@ -12,14 +12,22 @@ use super::roster::OWN;
 use super::state::fits;
 use super::{Candidate, ExchangeId, JoinId, Membership, MembershipEffect, NodeState, StreamId, Time, Upper};
 use crate::keyring::KeyringError;
+use crate::measures::millis;
 use crate::wire::{
     Ack, Failure, FullState, Kind, NodeStateRecord, Ping, Versions, WireError, decode, encode, read_state,
     read_user_message, write_state,
 };
 
+/// An exchange of ours under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Exchange {
+    purpose: Purpose,
+    began: Time,
+}
+
 /// What an exchange of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exchange {
+enum Purpose {
     /// To join.
     Join(JoinId),
     /// Periodic.
@@ -28,15 +36,22 @@ pub(super) enum Exchange {
     Ping(u32),
 }
 
+impl Exchange {
+    /// A ping with this number.
+    pub(super) fn ping(sequence: u32, now: Time) -> Exchange {
+        Exchange { purpose: Purpose::Ping(sequence), began: now }
+    }
+}
+
 impl Membership {
     /// Exchanges full state with the node at this address to join its pool. It ends in [`MembershipEffect::Joined`].
     /// `node` is the name expected there, if one is.
     pub(crate) fn join(&mut self, id: JoinId, node: Option<&str>, to: SocketAddr, now: Time, up: &mut dyn Upper) {
         let name = node.unwrap_or_default();
-        self.log.debug(format_args!("memberlist: Initiating push/pull sync with: {name} {to} now={now}"));
+        self.log.debug(format_args!("memberlist: Initiating push/pull sync with: {name} {to}"));
         let started = match self.schedule {
             None => Err("the pool is shut down".to_owned()),
-            Some(_) => self.start_state_exchange(Exchange::Join(id), to, true, up).map_err(|error| error.to_string()),
+            Some(_) => self.start_state_exchange(Purpose::Join(id), to, now, up).map_err(|error| error.to_string()),
         };
         if let Err(error) = started {
             self.effects.push_back(MembershipEffect::Joined { id, result: Err(error) });
@@ -44,26 +59,26 @@ impl Membership {
     }
 
     /// The periodic exchange, with a random node that is alive.
-    pub(super) fn start_push_pull(&mut self, up: &mut dyn Upper) {
+    pub(super) fn start_push_pull(&mut self, now: Time, up: &mut dyn Upper) {
         let chosen = self.roster.pick(1, &mut self.rng, |slot, node| slot != OWN && node.state == NodeState::Alive);
         let Some(to) = chosen.first().and_then(|&slot| self.roster.node(slot)).map(|node| node.address) else {
             return;
         };
-        if let Err(error) = self.start_state_exchange(Exchange::PushPull, to, false, up) {
+        if let Err(error) = self.start_state_exchange(Purpose::PushPull, to, now, up) {
             self.log.error(format_args!("memberlist: Push/Pull with {to} failed: {error}"));
         }
     }
 
     fn start_state_exchange(
         &mut self,
-        exchange: Exchange,
+        purpose: Purpose,
         to: SocketAddr,
-        join: bool,
+        now: Time,
         up: &mut dyn Upper,
     ) -> Result<ExchangeId, KeyringError> {
-        let state = self.own_state(join, up);
+        let state = self.own_state(matches!(purpose, Purpose::Join(_)), up);
         let timeout = self.settings.profile.tcp_timeout;
-        self.start_exchange(exchange, to, &state, timeout)
+        self.start_exchange(Exchange { purpose, began: now }, to, &state, timeout)
     }
 
     pub(super) fn start_exchange(
@@ -92,16 +107,19 @@ impl Membership {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return;
         };
-        let is_join = matches!(exchange, Exchange::Join(_));
-        match exchange {
-            Exchange::Ping(sequence) => match reply.and_then(|frame| self.read_ack(&frame, sequence)) {
+        self.wake_up(now);
+        let Exchange { purpose, began } = exchange;
+        let is_join = matches!(purpose, Purpose::Join(_));
+        match purpose {
+            Purpose::Ping(sequence) => match reply.and_then(|frame| self.read_ack(&frame, sequence)) {
                 Ok(()) => self.contacted(sequence),
                 Err(error) => self.log.debug(format_args!("memberlist: Failed fallback TCP ping: {error}")),
             },
-            Exchange::Join(_) | Exchange::PushPull => {
+            Purpose::Join(_) | Purpose::PushPull => {
                 let result = reply.and_then(|frame| self.merge_reply(&frame, is_join, now, up));
-                match (exchange, result) {
-                    (Exchange::Join(id), result) => {
+                self.measures.push_pulls.push(millis(now.saturating_sub(began)));
+                match (purpose, result) {
+                    (Purpose::Join(id), result) => {
                         self.effects.push_back(MembershipEffect::Joined { id, result });
                     }
                     (_, Err(error)) => self.log.error(format_args!("memberlist: Push/Pull failed: {error}")),
@@ -131,6 +149,7 @@ impl Membership {
         match message.split_first() {
             Some((&kind, body)) if kind == Kind::PushPull as u8 => {
                 let state = read_state(body).map_err(|error| error.to_string())?;
+                self.measures.remote_sizes.push(message.len() as f64);
                 self.merge_state(&state, join, now, up)
             }
             Some((&kind, body)) if kind == Kind::Failure as u8 => {
@@ -154,6 +173,7 @@ impl Membership {
             self.reply(id, None);
             return;
         }
+        self.wake_up(now);
         match self.pipeline.open_request(frame) {
             Ok(message) => {
                 if let Err(error) = self.serve(id, &message, now, up) {
@@ -197,6 +217,7 @@ impl Membership {
             }
             Some(Kind::PushPull) => {
                 let state = read_state(body)?;
+                self.measures.remote_sizes.push(message.len() as f64);
                 // Our state as it was: the other learns of its own state from it, before we take that in.
                 let own = self.own_state(state.join, up);
                 self.reply(id, Some(&own));
@@ -229,7 +250,9 @@ impl Membership {
             state: node.state as i64,
             vsn: Versions::all(node.vsn),
         });
-        write_state(join, records, self.roster.len(), &user)
+        let state = write_state(join, records, self.roster.len(), &user);
+        self.measures.local_size = Some(state.len());
+        state
     }
 
     /// Takes in all another node believes, unless it or one of the others cannot be a member.

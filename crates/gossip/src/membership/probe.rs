@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::exchange::Exchange;
 use super::roster::{OWN, Slot, Turn};
 use super::{ExchangeId, Membership, NodeState, Time, Upper};
+use crate::measures::millis;
 use crate::wire::{Ack, IndirectPing, Kind, Ping, Suspect, encode, write_compound};
 
 /// Nodes that understand this protocol version answer a ping over a stream.
@@ -37,12 +38,22 @@ pub(super) struct Probe {
     stream: Option<ExchangeId>,
     /// Whether it answered over the stream.
     contacted: bool,
+    /// Whether we stood still meanwhile: then the time until its answer says nothing.
+    interrupted: bool,
 }
 
 impl Probe {
     /// When it goes on without an answer.
     pub(super) fn due(&self) -> Time {
         if self.indirect { self.end } else { self.patience.min(self.end) }
+    }
+
+    /// We stood still for so long up to now: its time goes on as if that had not been.
+    pub(super) fn resume(&mut self, pause: Duration, now: Time) {
+        let pause = pause.min(now.saturating_sub(self.sent));
+        self.patience += pause;
+        self.end += pause;
+        self.interrupted = true;
     }
 }
 
@@ -92,7 +103,9 @@ impl Membership {
             nacks: 0,
             stream: None,
             contacted: false,
+            interrupted: false,
         };
+        self.measures.degraded_probes += u64::from(self.health.score() > 0);
         let (address, newest) = (probe.address, probe.newest_protocol);
         self.probing = Some(probe);
         match accusation {
@@ -153,16 +166,20 @@ impl Membership {
     fn ping_over_stream(&mut self, probe: &Probe, now: Time) -> Option<ExchangeId> {
         let timeout = probe.end.checked_sub(now).filter(|timeout| !timeout.is_zero())?;
         let ping = self.ping_to(&probe.name, probe.sequence);
-        self.start_exchange(Exchange::Ping(probe.sequence), probe.address, &ping, timeout).ok()
+        self.start_exchange(Exchange::ping(probe.sequence, now), probe.address, &ping, timeout).ok()
     }
 
     /// Nobody reached it: that speaks against us as well, and we suspect it.
     fn end_unanswered(&mut self, probe: &Probe, now: Time) {
+        self.measures.probes.push(millis(now.saturating_sub(probe.sent)));
         if let Some(stream) = probe.stream {
             self.exchanges.remove(&stream);
         }
         if probe.contacted {
-            self.log.warn(format_args!("memberlist: Was able to connect to {} over TCP but UDP probes failed, network may be misconfigured", probe.name));
+            self.log.warn(format_args!(
+                "memberlist: Was able to connect to {} over TCP but UDP probes failed, network may be misconfigured",
+                probe.name
+            ));
             self.health.better();
             return;
         }
@@ -187,11 +204,12 @@ impl Membership {
     }
 
     fn end_answered(&mut self, probe: &Probe, payload: &[u8], now: Time, up: &mut dyn Upper) {
+        self.measures.probes.push(millis(now.saturating_sub(probe.sent)));
         self.health.better();
         if let Some(stream) = probe.stream {
             self.exchanges.remove(&stream);
         }
-        let direct = !probe.indirect && now <= probe.patience;
+        let direct = !probe.indirect && !probe.interrupted && now <= probe.patience;
         if direct && let Some(node) = self.node(&probe.name) {
             up.ping_completed(node, now.saturating_sub(probe.sent), payload);
         }

@@ -1,6 +1,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::log::Log;
+
+/// Shorter delays come with every loaded machine, and no answer is given up for them: as long as a direct probe waits.
+const PAUSE_THRESHOLD: Duration = Duration::from_millis(500);
+
 /// The numbers a pool runs with, the agent's overrides of the libraries' defaults applied (`docs/spec/gossip.md` §10).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
@@ -58,6 +63,9 @@ pub struct Profile {
     pub queue_warning: usize,
     /// Whether a probe that is not answered is also tried over a stream.
     pub tcp_pings: bool,
+    /// Work that is done later than it was due by more than this shows that the process stood still: what it waited for
+    /// meanwhile gets that time back. [`Duration::MAX`]: nothing ever does.
+    pub pause_threshold: Duration,
 }
 
 impl Profile {
@@ -91,6 +99,7 @@ impl Profile {
             min_queue_depth: 4096,
             queue_warning: 1_000_000,
             tcp_pings: true,
+            pause_threshold: PAUSE_THRESHOLD,
         }
     }
 
@@ -141,4 +150,6 @@ pub(crate) struct MembershipSettings {
     pub(crate) allowed: Vec<(IpAddr, u8)>,
     /// The pool's label; empty: none.
     pub(crate) label: String,
+    /// Where lines go.
+    pub(crate) log: Log,
 }

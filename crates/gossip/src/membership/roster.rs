@@ -195,15 +195,25 @@ impl Roster {
         self.suspicions.first().map(|&(deadline, _)| deadline)
     }
 
-    /// Ends a suspicion that became certain; about whom, and how many confirmed it.
-    pub(super) fn expired_suspicion(&mut self, now: Time) -> Option<(Slot, u32)> {
+    /// We stood still for so long up to now: no suspicion's time went on.
+    pub(super) fn resume_suspicions(&mut self, pause: Duration, now: Time) {
+        for (_, slot) in std::mem::take(&mut self.suspicions) {
+            let Some(suspicion) = self.entry_mut(slot).and_then(|entry| entry.suspicion.as_mut()) else { continue };
+            suspicion.resume(pause, now);
+            let deadline = suspicion.deadline();
+            self.suspicions.insert((deadline, slot));
+        }
+    }
+
+    /// Ends a suspicion that became certain; about whom, and the suspicion.
+    pub(super) fn expired_suspicion(&mut self, now: Time) -> Option<(Slot, Box<Suspicion>)> {
         let &(deadline, slot) = self.suspicions.first()?;
         if deadline > now {
             return None;
         }
         self.suspicions.remove(&(deadline, slot));
-        let suspicion = self.entry_mut(slot).and_then(|entry| entry.suspicion.take());
-        Some((slot, suspicion.map_or(0, |suspicion| suspicion.confirmations())))
+        let suspicion = self.entry_mut(slot).and_then(|entry| entry.suspicion.take())?;
+        Some((slot, suspicion))
     }
 
     /// Whose turn it is to be probed.

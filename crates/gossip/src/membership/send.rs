@@ -41,6 +41,7 @@ impl Membership {
 
     /// One round of gossip: what there is to say, to some nodes.
     pub(super) fn gossip(&mut self, now: Time, up: &mut dyn Upper) {
+        self.measures.gossip_rounds += 1;
         let profile = &self.settings.profile;
         let memory = profile.gossip_to_the_dead;
         let taken = COMPOUND_HEADER_BYTES + self.pipeline.gossip_overhead();

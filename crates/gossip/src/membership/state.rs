@@ -74,6 +74,7 @@ impl Membership {
             self.hear_of_ourselves(alive);
             return;
         }
+        self.measures.alive += 1;
         let name = self.roster.node(slot).map(|node| node.name.clone());
         self.broadcasts.push(name, Bytes::from(encode(Kind::Alive, alive)), announcing.flatten());
         if let Some(node) = self.roster.node_mut(slot) {
@@ -99,11 +100,15 @@ impl Membership {
     fn admitted(&self, alive: &Alive<'_>, known: Option<Slot>, up: &mut dyn Upper) -> Option<SocketAddr> {
         let [lowest, highest, ..] = alive.vsn.bytes;
         if alive.vsn.announced < alive.vsn.bytes.len() || lowest == 0 || highest == 0 || lowest > highest {
-            self.log.warn(format_args!("memberlist: Ignoring an alive message for '{}' because of its versions", alive.node));
+            self.log.warn(format_args!(
+                "memberlist: Ignoring an alive message for '{}' because of its versions",
+                alive.node
+            ));
             return None;
         }
         if alive.node.is_empty() || alive.node.len() > MAX_NAME_BYTES {
-            self.log.warn(format_args!("memberlist: Ignoring an alive message for a name of {} bytes", alive.node.len()));
+            self.log
+                .warn(format_args!("memberlist: Ignoring an alive message for a name of {} bytes", alive.node.len()));
             return None;
         }
         let address = match alive.addr.ip() {
@@ -180,10 +185,16 @@ impl Membership {
         let long_dead = !reclaim.is_zero() && self.roster.unchanged_for(slot, now) > reclaim;
         let (mine, state) = (node.address, node.state);
         if state == NodeState::Left || (state == NodeState::Dead && long_dead) {
-            self.log.info(format_args!("memberlist: Updating address for left or failed node {} from {mine} to {address}", alive.node));
+            self.log.info(format_args!(
+                "memberlist: Updating address for left or failed node {} from {mine} to {address}",
+                alive.node
+            ));
             return Some((slot, true));
         }
-        self.log.error(format_args!("memberlist: Conflicting address for {}. Mine: {mine} Theirs: {address} Old state: {}", alive.node, state as u8));
+        self.log.error(format_args!(
+            "memberlist: Conflicting address for {}. Mine: {mine} Theirs: {address} Old state: {}",
+            alive.node, state as u8
+        ));
         up.conflict(node, address, now);
         None
     }
@@ -229,6 +240,7 @@ impl Membership {
             self.refute(suspect.incarnation);
             return;
         }
+        self.measures.suspect += 1;
         self.broadcasts.push(Some(name), Bytes::from(encode(Kind::Suspect, suspect)), None);
         if let Some(node) = self.roster.node_mut(slot) {
             node.incarnation = suspect.incarnation;
@@ -244,12 +256,16 @@ impl Membership {
 
     /// Declares dead whom nobody cleared of suspicion in time.
     pub(super) fn expire_suspicions(&mut self, now: Time, up: &mut dyn Upper) {
-        while let Some((slot, confirmations)) = self.roster.expired_suspicion(now) {
+        while let Some((slot, suspicion)) = self.roster.expired_suspicion(now) {
             let Some(node) = self.roster.node(slot).filter(|node| node.state == NodeState::Suspect) else {
                 continue;
             };
             let (name, incarnation) = (node.name.clone(), node.incarnation);
-            self.log.info(format_args!("memberlist: Marking {name} as failed, suspect timeout reached ({confirmations} peer confirmations)"));
+            self.measures.degraded_timeouts += u64::from(suspicion.is_unconfirmed());
+            let confirmations = suspicion.confirmations();
+            self.log.info(format_args!(
+                "memberlist: Marking {name} as failed, suspect timeout reached ({confirmations} peer confirmations)"
+            ));
             let own = self.own().name.clone();
             self.handle_dead(&Dead { from: (&*own).into(), incarnation, node: (&*name).into() }, now, up);
         }
@@ -276,6 +292,7 @@ impl Membership {
             self.refute(dead.incarnation);
             return;
         }
+        self.measures.dead += 1;
         let ticket = (slot == OWN && self.others_live()).then_some(LEAVE_TICKET);
         self.broadcasts.push(Some(name), Bytes::from(encode(Kind::Dead, dead)), ticket);
         if let Some(node) = self.roster.node_mut(slot) {

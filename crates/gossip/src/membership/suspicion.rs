@@ -33,6 +33,16 @@ impl Suspicion {
         self.suspectors.len().saturating_sub(1) as u32
     }
 
+    /// We stood still for so long up to now, and could not hear it refuted: its time goes on as if that had not been.
+    pub(super) fn resume(&mut self, pause: Duration, now: Time) {
+        self.started += pause.min(now.saturating_sub(self.started));
+    }
+
+    /// Whether fewer confirmed it than should have.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.confirmations() < self.wanted
+    }
+
     /// When it becomes certain.
     pub(super) fn deadline(&self) -> Time {
         self.started + timeout(self.confirmations(), self.wanted, self.shortest, self.longest)

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod packet;
+mod pause;
 mod probe;
 mod state;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::keyring::Keyring;
+use crate::log::Logs;
 use crate::wire::{self, Alive, Dead, Kind, Suspect, Versions, encode};
 
 const META: &[u8] = b"meta";
@@ -106,7 +108,10 @@ impl Pool {
             verify_outgoing: true,
             allowed: Vec::new(),
             label: String::new(),
+            log: Logs::default().memberlist,
         };
+        // Tests let time pass without doing what was due meanwhile.
+        settings.profile.pause_threshold = Duration::MAX;
         change(&mut settings);
         let meta = Bytes::from_static(META);
         let membership = Membership::new(settings, meta, Arc::new(Keyring::default()), 1, Time::ZERO);

@@ -47,6 +47,11 @@ impl Pipeline {
         if self.label.is_empty() { 0 } else { 2 + self.label.len() }
     }
 
+    /// Whether there are any keys.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keyring.is_empty()
+    }
+
     fn encrypts(&self) -> bool {
         self.verify_outgoing && !self.keyring.is_empty()
     }

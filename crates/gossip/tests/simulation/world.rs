@@ -208,7 +208,7 @@ impl World {
 
     pub(crate) fn join(&mut self, index: usize, seed: usize) -> CommandId {
         let address = self.nodes[seed].address;
-        let targets = vec![JoinTarget { entry: address.to_string(), node: None, address }];
+        let targets = vec![Ok(JoinTarget { entry: address.to_string(), node: None, address })];
         self.command(index, Command::Join { targets, ignore_old: true })
     }
 

@@ -23,6 +23,7 @@ use crate::server::Shared;
 /// Members whose registration is compared and written at the same time.
 const CONCURRENCY: usize = 64;
 
+static TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("leader.reconcile"));
 static MEMBER_TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("leader.reconcileMember"));
 
 /// What a member is to be in the catalog.
@@ -61,6 +62,7 @@ pub(super) async fn own(shared: &Shared) {
 
 /// Compares every member with the catalog, and removes what gossip has forgotten.
 pub(super) async fn all(shared: &Shared) {
+    let _timing = TIME.timing();
     let members = shared.members.lan().members();
     let (servers, others): (Vec<&Arc<Member>>, Vec<&Arc<Member>>) =
         members.iter().partition(|member| member.tags.get("role").is_some_and(|role| role == "consul"));

@@ -1,8 +1,10 @@
 //! What runs out or is gathered: sessions, tombstones, coordinates (`docs/spec/server-operations.md` §2.9-§2.11).
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use telemetry::metrics::{self, Sample};
 use types::command::TombstoneRequest;
 use types::{CoordinateEntry, GoDuration, MessageType, RpcError, Session, SessionOp, SessionRequest};
 
@@ -17,6 +19,8 @@ const SESSION_END_RETRIES: u32 = 6;
 const SESSION_END_PAUSE: Duration = Duration::from_secs(10);
 /// Sessions ended together.
 const SESSION_END_BATCH: usize = 128;
+
+static REAP_TIME: LazyLock<Sample> = LazyLock::new(|| metrics::sample("leader.reapTombstones"));
 
 impl Leader {
     pub(super) fn start_timer(&self, id: &str, ttl: &str) {
@@ -58,6 +62,7 @@ impl Leader {
 
     pub(super) async fn reap_tombstones(&mut self) {
         let Some(reap_index) = self.tombstones.due(self.now()) else { return };
+        let _timing = REAP_TIME.timing();
         let request = TombstoneRequest { op: "reap".to_owned(), reap_index, ..TombstoneRequest::default() };
         if let Err(error) = self.shared.propose(MessageType::Tombstone, &request).await {
             tracing::error!(target: "agent.server", index = reap_index, error = %error, "failed to reap tombstones");

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use super::*;
+use crate::log::Logs;
 use crate::membership::NodeState;
 
 const NOTHING: [MemberEvent; 0] = [];
@@ -25,7 +26,7 @@ fn node(name: &str, tags: &[(&str, &str)]) -> Node {
 }
 
 fn members() -> Members {
-    Members::new(&Profile::lan())
+    Members::new(&Profile::lan(), Logs::default().serf)
 }
 
 fn leave(node: &str, ltime: u64) -> LeaveIntent<'_> {
@@ -211,4 +212,22 @@ fn updates_keep_the_status() {
     assert!(members.updated(&node("stranger", &[])).is_none());
     let unreadable = Node { meta: Bytes::from_static(b"web"), ..node("a", &[]) };
     assert_eq!(members.updated(&unreadable).unwrap().1.tags["role"], "web");
+}
+
+#[test]
+fn who_fails_and_is_back_soon_flaps() {
+    let mut members = members();
+    let node = node("a", &[]);
+    members.joined(&node, at(0));
+    // Failed, back, and how many flaps that makes.
+    for (failed, back, flaps) in [(10, 69, 1), (100, 160, 0), (200, 200, 1)] {
+        assert!(members.left(&node, at(failed)).is_some());
+        members.joined(&node, at(back));
+        assert_eq!(members.take_flaps(), flaps, "{failed} {back}");
+    }
+    members.joined(&node, at(300));
+    members.leave_intent(leave("a", 5), at(301));
+    members.left(&node, at(302));
+    members.joined(&node, at(303));
+    assert_eq!(members.take_flaps(), 0, "who left and comes back does not");
 }

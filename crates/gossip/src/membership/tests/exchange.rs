@@ -53,7 +53,7 @@ fn a_join_tells_both_sides_of_each_other() {
     assert_eq!(a.heard(), ["admit 1", "joined other", "merge upper true"]);
     assert_eq!(b.heard(), ["admit 1", "joined own", "merge upper true"]);
     // The periodic exchange admits nobody as a whole.
-    a.membership.start_push_pull(&mut a.up);
+    a.membership.start_push_pull(a.now, &mut a.up);
     carry(&mut a, &mut b);
     assert_eq!(a.heard(), ["merge upper false"]);
     assert_eq!(b.heard(), ["merge upper false"]);

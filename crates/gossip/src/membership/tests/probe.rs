@@ -220,3 +220,38 @@ fn large_pools_exchange_state_less_often() {
         assert!(seen.contains(&(nodes, seconds)), "{nodes} nodes");
     }
 }
+
+#[test]
+fn probes_are_counted_with_the_time_they_took() {
+    let mut well = probed(&["a"]);
+    well.pool.now += ms(20);
+    well.ack();
+    let measures = well.pool.membership.take_measures();
+    assert_eq!((measures.probes.iter().collect::<Vec<_>>(), measures.degraded_probes), (vec![20.0], 0));
+
+    let mut unwell = probed(&["a"]);
+    unwell.pool.membership.health.worse(1);
+    unwell.advance(ms(500));
+    unwell.advance(ms(500));
+    assert_eq!(unwell.pool.membership.take_measures().probes.iter().collect::<Vec<_>>(), [1_000.0]);
+    unwell.pool.membership.start_probe(unwell.pool.now, &mut unwell.pool.up);
+    if unwell.pool.membership.probing.is_none() {
+        unwell.pool.membership.start_probe(unwell.pool.now, &mut unwell.pool.up);
+    }
+    assert_eq!(unwell.pool.membership.take_measures().degraded_probes, 1);
+}
+
+#[test]
+fn a_probe_gets_back_the_time_we_stood_still() {
+    for (threshold, state) in [(Profile::lan().pause_threshold, NodeState::Alive), (Duration::MAX, NodeState::Suspect)]
+    {
+        let mut probed = probed(&["a"]);
+        probed.pool.membership.settings.profile.pause_threshold = threshold;
+        probed.pool.now += ms(5_000);
+        let now = probed.pool.now;
+        probed.pool.membership.tick(now, &mut probed.pool.up);
+        assert_eq!(probed.state(), state);
+        probed.ack();
+        assert!(probed.pool.heard().is_empty(), "a time in which we stood still says nothing of the round trip");
+    }
+}

@@ -304,3 +304,34 @@ fn a_message_of_a_name_takes_the_place_of_an_older_one() {
     pool.dead("a", 2, "b");
     assert_eq!(pool.queued(), [DEAD]);
 }
+
+#[test]
+fn what_changes_a_belief_is_counted() {
+    let mut pool = Pool::of(&["a", "b"]);
+    pool.membership.take_measures();
+    pool.alive("c", 3, 1);
+    pool.alive("c", 3, 1);
+    pool.suspect("a", 1, "c");
+    pool.suspect("a", 1, "c");
+    pool.dead("b", 1, "b");
+    pool.dead("b", 1, "b");
+    let counted = pool.membership.take_measures();
+    assert_eq!((counted.alive, counted.suspect, counted.dead), (1, 1, 1));
+    assert_eq!(pool.membership.take_measures(), MemberlistMeasures::default());
+}
+
+#[test]
+fn a_suspicion_that_too_few_confirmed_is_counted() {
+    // Nodes, who confirms, and whether that was too few: two are wanted where there are enough nodes.
+    let cases: [(&[&str], &[&str], u64); 3] =
+        [(&["a", "b", "c"], &[], 1), (&["a", "b", "c"], &["b", "c"], 0), (&["a"], &[], 0)];
+    for (names, confirming, unconfirmed) in cases {
+        let mut pool = Pool::of(names);
+        pool.suspect("a", 1, "own");
+        confirming.iter().for_each(|from| pool.suspect("a", 1, from));
+        pool.membership.take_measures();
+        pool.pass_quietly(ms(60_000));
+        assert_eq!(pool.state("a").map(|(state, _)| state), Some(NodeState::Dead));
+        assert_eq!(pool.membership.take_measures().degraded_timeouts, unconfirmed, "{names:?} {confirming:?}");
+    }
+}
