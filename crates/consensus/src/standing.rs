@@ -47,7 +47,8 @@ impl Standing {
             return None;
         }
         let left = self.leader_lease.checked_sub(metrics.last_quorum_acked?.elapsed())?;
-        Some(Instant::now() + left)
+        // At its very end the lease is over: what was to change has changed.
+        (!left.is_zero()).then(|| Instant::now() + left)
     }
 
     /// Who leads.

@@ -138,10 +138,11 @@ impl Read<'_> {
         self.call.door.agent.read::<M>(request, source).await.map_err(Failure::from)
     }
 
-    /// What a cache or a subscription holds is asked for from any server.
+    /// What a cache or a subscription would hold is asked for from any server: this one.
     fn options_to_ask_with(&self) -> QueryOptions {
         let mut options = QueryOptions { want: Want::Version, ..self.options.clone() };
-        if self.kept_in.is_some() && options.consistency != Consistency::Consistent {
+        let is_server = self.call.door.agent.server().is_some();
+        if is_server && self.kept_in.is_some() && options.consistency != Consistency::Consistent {
             options.consistency = Consistency::Stale;
             options.max_stale = Duration::ZERO;
         }
@@ -185,7 +186,9 @@ impl Read<'_> {
 
     /// What a subscription's answer tells: it is made from what was received, without asking about the leader.
     fn as_told(&self, meta: QueryMeta) -> QueryMeta {
-        if self.kept_in != Some(CacheKind::Subscription) {
+        // A client's answer that no subscription gave tells what the server told.
+        let is_server = self.call.door.agent.server().is_some();
+        if self.kept_in != Some(CacheKind::Subscription) || (!is_server && meta.backend != Backend::Streaming) {
             return meta;
         }
         QueryMeta { backend: Backend::Streaming, known_leader: false, last_contact: Duration::ZERO, ..meta }

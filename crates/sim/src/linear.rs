@@ -41,23 +41,39 @@ pub fn check(ops: &[Op]) -> Verdict {
 /// The requests that decide, and those that only matter to each other: unseen writes without an answer, and refused
 /// `cas`.
 fn sort_out(ops: &[Op]) -> (Vec<Op>, Vec<Op>) {
-    let mut sure = Vec::new();
-    let mut doubtful = Vec::new();
-    for op in ops {
-        let written = match op.action {
-            Action::Set(value) | Action::Cas { new: value, .. } => Some(value),
-            Action::Read | Action::Delete => None,
+    let ops = settled(ops);
+    ops.into_iter().partition(|op| match (op.outcome, written(op)) {
+        (Outcome::Unknown | Outcome::Wrote(false), written) => written.is_none(),
+        _ => true,
+    })
+}
+
+/// The same requests, where every write whose value somebody saw is done. A `cas` that is known to be done has itself
+/// seen a value, so it goes on until nothing more is found.
+fn settled(ops: &[Op]) -> Vec<Op> {
+    let mut ops = ops.to_vec();
+    loop {
+        let seen = |op: &Op| {
+            let value = written(op).filter(|_| op.outcome == Outcome::Unknown)?;
+            first_seen(&ops, value)
         };
-        match (op.outcome, written) {
-            (Outcome::Unknown, Some(value)) => match first_seen(ops, value) {
-                Some(answered) => sure.push(Op { outcome: Outcome::Wrote(true), answered, ..*op }),
-                None => doubtful.push(*op),
-            },
-            (Outcome::Wrote(false), Some(_)) => doubtful.push(*op),
-            _ => sure.push(*op),
+        let found: Vec<(usize, u64)> =
+            ops.iter().enumerate().filter_map(|(n, op)| Some((n, seen(op)?))).collect();
+        if found.is_empty() {
+            return ops;
+        }
+        for (n, answered) in found {
+            ops[n].outcome = Outcome::Wrote(true);
+            ops[n].answered = answered;
         }
     }
-    (sure, doubtful)
+}
+
+fn written(op: &Op) -> Option<u64> {
+    match op.action {
+        Action::Set(value) | Action::Cas { new: value, .. } => Some(value),
+        Action::Read | Action::Delete => None,
+    }
 }
 
 /// When somebody first had an answer that tells of this value.
@@ -262,6 +278,15 @@ mod tests {
                     set(1, 2, 1),
                     op(3, 0, Action::Cas { expected: Some(1), new: 2 }, Outcome::Unknown),
                     cas(4, 5, 1, 3, false),
+                ],
+                fine,
+            ),
+            (
+                "a write that is seen only by a cas without an answer",
+                vec![
+                    set(1, 0, 1),
+                    op(2, 0, Action::Cas { expected: Some(1), new: 2 }, Outcome::Unknown),
+                    read(3, 4, 2),
                 ],
                 fine,
             ),
