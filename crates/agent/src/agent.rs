@@ -171,7 +171,18 @@ impl Agent {
     where
         Server: Handle<M>,
     {
-        self.servers.call::<M>(request).await
+        self.servers.call::<M>(self.addressed::<M>(request)).await
+    }
+
+    /// A request as it may leave this agent: it names its datacenter, for older servers know no other way to their own.
+    pub(crate) fn addressed<M: RpcMethod>(&self, mut request: M::Request) -> M::Request {
+        if let Servers::Away(_) = &self.servers
+            && let Some(datacenter) = M::datacenter_mut(&mut request)
+            && datacenter.is_empty()
+        {
+            datacenter.clone_from(&self.identity.datacenter);
+        }
+        request
     }
 
     /// The server in this process, if there is one.

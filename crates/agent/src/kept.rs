@@ -75,11 +75,7 @@ impl Kept {
         });
         let views = || Views::new(connect, ViewSettings { default_query_time, max_query_time }, stopping.clone());
         let cache = CacheSettings { default_query_time, max_query_time, limits };
-        Some(Kept {
-            views: streaming.then(views),
-            cache: Cache::new(cache, stopping.clone()),
-            client: client.clone(),
-        })
+        Some(Kept { views: streaming.then(views), cache: Cache::new(cache, stopping.clone()), client: client.clone() })
     }
 
     /// From now on, entries are fetched at most so often.
@@ -92,7 +88,8 @@ impl Kept {
         &self,
         request: &M::Request,
     ) -> Option<Result<(M::Reply, CacheMeta), RpcError>> {
-        let request = (request as &dyn Any).downcast_ref::<ServiceRequest>().filter(|_| is::<M, HealthServiceNodes>())?;
+        let request =
+            (request as &dyn Any).downcast_ref::<ServiceRequest>().filter(|_| is::<M, HealthServiceNodes>())?;
         match self.views.as_ref()?.service_nodes(request).await {
             Ok(reply) => {
                 let hit = !reply.meta.waited;
@@ -166,6 +163,7 @@ impl Agent {
         Server: Handle<M>,
     {
         if let Some(kept) = self.kept() {
+            let request = self.addressed::<M>(request.clone());
             let answer = match source {
                 Source::Servers => None,
                 Source::Subscription => Box::pin(kept.in_subscription::<M>(&request)).await,

@@ -22,7 +22,7 @@ impl Agent {
             return server.snapshot_save(&request).await;
         }
         let conn = self.servers().open(Kind::Snapshot).await.map_err(unreachable)?;
-        let saved = snapshot_stream::save(conn, &self.addressed(request)).await?;
+        let saved = snapshot_stream::save(conn, &self.in_own_datacenter(request)).await?;
         let archive = spool(saved.archive).await.map_err(|error| RpcError::other(error.to_string()))?;
         Ok(SavedSnapshot { meta: saved.meta, archive })
     }
@@ -37,11 +37,11 @@ impl Agent {
         }
         let conn = self.servers().open(Kind::Snapshot).await.map_err(unreachable)?;
         let archive = tokio::fs::File::from_std(archive);
-        snapshot_stream::restore(conn, &self.addressed(request), archive).await.map(drop)
+        snapshot_stream::restore(conn, &self.in_own_datacenter(request), archive).await.map(drop)
     }
 
     /// The request for the own datacenter unless it names another: servers take no empty name here.
-    fn addressed(&self, request: SnapshotRequest) -> SnapshotRequest {
+    fn in_own_datacenter(&self, request: SnapshotRequest) -> SnapshotRequest {
         match request.datacenter.is_empty() {
             true => SnapshotRequest { datacenter: self.identity().datacenter.clone(), ..request },
             false => request,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::server::{Server, ServerConfig, test_support};
-use agent::{Agent, AgentError, CheckSettings, Identity, KeptSettings, LocalError, LocalSettings, Pools, Servers, Source};
+use agent::{
+    Agent, AgentError, CheckSettings, Identity, KeptSettings, LocalError, LocalSettings, Pools, Servers, Source,
+};
 use config::{CheckDefinition, CheckSpec, ServiceCheck, ServiceDefinition};
 use tokio_util::sync::CancellationToken;
 use types::method::{CatalogDeregister, CatalogNodeServices, CatalogRegister, HealthNodeChecks, NodeRequest};

@@ -398,6 +398,10 @@ fn escape_html(text: &str) -> String {
     out
 }
 
+/// Stands where the web page will be.
+const UI_PAGE: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Proconsul</title></head>\
+    <body><p>This agent's web page comes with a later version. Its HTTP API is at <code>/v1/</code>.</p></body></html>\n";
+
 /// What is no API route: the index, the UI, and everything unknown (`docs/spec/http-api.md` §1.3).
 fn outside(door: &Door, path: &[u8], head: &Parts) -> Reply {
     let ui = door.settings.ui_content_path.as_deref();
@@ -411,7 +415,8 @@ fn outside(door: &Door, path: &[u8], head: &Parts) -> Reply {
         };
     }
     if ui.is_some_and(|content_path| path.starts_with(content_path.as_bytes())) {
-        return Failure::not_there_yet("the web UI").into_reply();
+        const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+        return Reply::bytes(StatusCode::OK, Some(HTML), Bytes::from_static(UI_PAGE.as_bytes()));
     }
     let text = if path.windows(API.len()).any(|window| window == API) {
         "Invalid URL path: not a recognized HTTP API endpoint\n"

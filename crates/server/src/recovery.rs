@@ -48,10 +48,26 @@ struct Peer {
     non_voter: bool,
 }
 
+/// The reference's log, which is not ours to read. Starting anew beside it would look like the loss of everything.
+const OTHER_LOG: &str = "raft.db";
+
+fn refuse_other_logs(directory: &Path) -> Result<(), ServerError> {
+    let log = directory.join(OTHER_LOG);
+    if !log.exists() {
+        return Ok(());
+    }
+    Err(ServerError::Fatal(format!(
+        "{} is the log of a server of the reference, which this program does not read: move its state by snapshot \
+         (docs/operations.md), into a new data directory",
+        log.display()
+    )))
+}
+
 /// Reads the operator's list, if there is one for a directory that has been in use before.
 pub(crate) fn find(storage: &Storage) -> Result<Option<Recovery>, ServerError> {
     let Storage::Disk(data_dir) = storage else { return Ok(None) };
     let directory = data_dir.join("raft");
+    refuse_other_logs(&directory)?;
     let (info, file) = (directory.join("peers.info"), directory.join("peers.json"));
     if !info.exists() {
         fs::create_dir_all(&directory).map_err(failed("failed to create", &directory))?;
@@ -120,6 +136,15 @@ fn unreadable(reason: &str) -> ServerError {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_with_the_references_log_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("raft")).unwrap();
+        fs::write(home.path().join("raft").join(OTHER_LOG), b"x").unwrap();
+        let error = find(&Storage::Disk(home.path().to_owned())).unwrap_err();
+        assert!(error.to_string().contains("raft.db is the log of a server of the reference"), "{error}");
+    }
 
     const ONE: &str = "6fb2c1a0-40ad-4f6b-a50a-9a31a26b6e4e";
     const TWO: &str = "7fb2c1a0-40ad-4f6b-a50a-9a31a26b6e4e";

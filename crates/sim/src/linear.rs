@@ -57,8 +57,7 @@ fn settled(ops: &[Op]) -> Vec<Op> {
             let value = written(op).filter(|_| op.outcome == Outcome::Unknown)?;
             first_seen(&ops, value)
         };
-        let found: Vec<(usize, u64)> =
-            ops.iter().enumerate().filter_map(|(n, op)| Some((n, seen(op)?))).collect();
+        let found: Vec<(usize, u64)> = ops.iter().enumerate().filter_map(|(n, op)| Some((n, seen(op)?))).collect();
         if found.is_empty() {
             return ops;
         }

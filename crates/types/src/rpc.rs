@@ -78,6 +78,8 @@ pub trait RpcMethod: Method {
     fn decode_reply(body: &[u8]) -> Result<Self::Reply, Error>;
     /// The datacenter a request is for; empty for the local one.
     fn datacenter(request: &Self::Request) -> &str;
+    /// The place of the datacenter in a request that has one. Servers of the reference take no empty name.
+    fn datacenter_mut(request: &mut Self::Request) -> Option<&mut String>;
     /// Options of a read, as far as they matter for where and how long it is asked; none for a write, and for what must
     /// not be done twice.
     fn read_options(request: &Self::Request) -> Option<&QueryOptions>;
@@ -133,6 +135,8 @@ const fn read_with(consistency: Consistency) -> QueryOptions {
 trait Asked {
     fn datacenter(&self) -> &str;
 
+    fn datacenter_mut(&mut self) -> Option<&mut String>;
+
     fn options(&self) -> &QueryOptions {
         &DEFAULT_READ
     }
@@ -142,10 +146,12 @@ macro_rules! asked {
     (reads: [$($read:ty,)*] writes: [$($write:ty,)*]) => {
         $(impl Asked for $read {
             fn datacenter(&self) -> &str { &self.options.datacenter }
+            fn datacenter_mut(&mut self) -> Option<&mut String> { Some(&mut self.options.datacenter) }
             fn options(&self) -> &QueryOptions { &self.options }
         })*
         $(impl Asked for $write {
             fn datacenter(&self) -> &str { &self.datacenter }
+            fn datacenter_mut(&mut self) -> Option<&mut String> { Some(&mut self.datacenter) }
         })*
     };
 }
@@ -161,6 +167,10 @@ impl Asked for () {
     fn datacenter(&self) -> &str {
         ""
     }
+
+    fn datacenter_mut(&mut self) -> Option<&mut String> {
+        None
+    }
 }
 
 /// The datacenter's name is all there is.
@@ -168,11 +178,19 @@ impl Asked for String {
     fn datacenter(&self) -> &str {
         self
     }
+
+    fn datacenter_mut(&mut self) -> Option<&mut String> {
+        Some(self)
+    }
 }
 
 impl Asked for SnapshotRequest {
     fn datacenter(&self) -> &str {
         &self.datacenter
+    }
+
+    fn datacenter_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.datacenter)
     }
 
     fn options(&self) -> &QueryOptions {
@@ -183,6 +201,10 @@ impl Asked for SnapshotRequest {
 impl Asked for KeyringRequest {
     fn datacenter(&self) -> &str {
         &self.datacenter
+    }
+
+    fn datacenter_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.datacenter)
     }
 }
 
@@ -234,6 +256,10 @@ macro_rules! rpc_methods {
 
             fn datacenter(request: &Self::Request) -> &str {
                 Asked::datacenter(request)
+            }
+
+            fn datacenter_mut(request: &mut Self::Request) -> Option<&mut String> {
+                Asked::datacenter_mut(request)
             }
 
             fn read_options(request: &Self::Request) -> Option<&QueryOptions> {

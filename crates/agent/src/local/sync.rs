@@ -94,6 +94,8 @@ struct Driver {
     tickets: Vec<Ticket>,
     /// Nothing is written before the first comparison: until then the node may not be registered.
     ready: bool,
+    /// Why the last comparison failed.
+    last_failure: String,
 }
 
 impl Driver {
@@ -108,6 +110,7 @@ impl Driver {
             reads: JoinSet::new(),
             tickets: Vec::new(),
             ready: false,
+            last_failure: String::new(),
         }
     }
 
@@ -204,7 +207,11 @@ impl Driver {
             Ok((_, Err(error))) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        tracing::error!(target: "agent.anti_entropy", error = %error, "failed to sync remote state");
+        // Before the first one succeeds it is tried every second: the same failure is told once.
+        if self.ready || self.last_failure != error {
+            tracing::error!(target: "agent.anti_entropy", error = %error, "failed to sync remote state");
+        }
+        self.last_failure = error;
         self.schedule.ended(false, now, fraction());
         if !self.ready {
             self.schedule.bring_forward(now + FIRST_RETRY);

@@ -55,8 +55,8 @@ impl Cluster {
         match start_server(config, node_id, &pools, pool, &stopping).await {
             Ok(server) => {
                 let doors = server.doors();
-                let door =
-                    listener.map(|listener| Arc::new(Door::open(listener, door_settings(config), doors, stopping.clone())));
+                let door = listener
+                    .map(|listener| Arc::new(Door::open(listener, door_settings(config), doors, stopping.clone())));
                 let flood = pools.wan.as_ref().map(|wan| {
                     let (lan, wan, datacenter) = (pools.lan.clone(), wan.clone(), config.datacenter.clone());
                     tokio::spawn(flood::run(lan, wan, datacenter, stopping))

@@ -105,7 +105,10 @@ pub(super) fn kept(config: &RuntimeConfig) -> KeptSettings {
 
 /// How often an entry of the agent's cache may be fetched.
 pub(super) fn cache_limits(config: &RuntimeConfig) -> FetchLimits {
-    FetchLimits { rate: config.cache.entry_fetch_rate, burst: u32::try_from(config.cache.entry_fetch_max_burst).unwrap_or(u32::MAX) }
+    FetchLimits {
+        rate: config.cache.entry_fetch_rate,
+        burst: u32::try_from(config.cache.entry_fetch_max_burst).unwrap_or(u32::MAX),
+    }
 }
 
 /// How checks are run.
@@ -239,6 +242,9 @@ fn autopilot(config: &config::AutopilotConfig) -> AutopilotConfig {
         max_trailing_logs: config.max_trailing_logs,
         min_quorum: config.min_quorum,
         server_stabilization_time: GoDuration::from(config.server_stabilization_time),
+        redundancy_zone_tag: config.redundancy_zone_tag.clone(),
+        disable_upgrade_migration: config.disable_upgrade_migration,
+        upgrade_version_tag: config.upgrade_version_tag.clone(),
         ..AutopilotConfig::default()
     }
 }
@@ -269,6 +275,7 @@ pub(super) fn http(config: &RuntimeConfig) -> http_api::Settings {
         use_cache: config.http.use_cache,
         use_streaming_backend: config.server.use_streaming_backend,
         enable_debug: config.enable_debug,
+        ui_content_path: config.ui.enabled.then(|| config.ui.content_path.clone()),
         disable_coordinates: config.disable_coordinates,
         ..default
     }

@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use types::method::{InternalKeyringOperation, KeyringRequest, KeyringResponse};
+use wire::quote::go_quote;
 
 use super::body::decode;
-use crate::params::{parse_bool, parse_uint};
+use crate::params::parse_bool;
 use crate::pipeline::Call;
 use crate::reply::{Answer, Failure, Reply};
 
 /// Most members that pass an answer on.
-const RELAY_FACTOR_MAX: u64 = 5;
+const RELAY_FACTOR_MAX: u8 = 5;
 
 /// Keys of all pools, and who has them.
 pub(crate) async fn list(call: &mut Call) -> Answer {
     let request = KeyringRequest { operation: "list".to_owned(), ..request(call, true)? };
     let pools = call.door.agent.call::<InternalKeyringOperation>(request).await?;
+    if let Some(text) = faults(&pools) {
+        return Err(Failure::internal(text));
+    }
     let views: Vec<PoolView<'_>> = pools.iter().map(PoolView::from).collect();
     Reply::json(&views, call.pretty())
 }
@@ -62,19 +66,21 @@ fn request(call: &Call, lists: bool) -> Result<KeyringRequest, Failure> {
     let relay = call.query.text("relay-factor");
     let relay_factor = match relay.as_ref() {
         "" => 0,
-        text => {
-            parse_uint(text).map_err(|error| Failure::bad_request(format!("Error parsing relay factor: {error}")))?
-        }
+        text => text.parse::<i64>().map_err(|_| {
+            let cause = format!("strconv.Atoi: parsing {}: invalid syntax", go_quote(text));
+            Failure::bad_request(format!("Error parsing relay factor: {cause}"))
+        })?,
     };
-    if relay_factor > RELAY_FACTOR_MAX {
+    let relay_factor = u8::try_from(relay_factor).ok().filter(|factor| *factor <= RELAY_FACTOR_MAX);
+    let Some(relay_factor) = relay_factor else {
         let text = "Invalid relay-factor: Relay factor must be in range: [0, 5]";
         return Err(Failure::bad_request(text));
-    }
+    };
     let local = call.query.text("local-only");
     let local_only = match local.as_ref() {
         "" => false,
         text => parse_bool(text).ok_or_else(|| {
-            let cause = format!("strconv.ParseBool: parsing {text:?}: invalid syntax");
+            let cause = format!("strconv.ParseBool: parsing {}: invalid syntax", go_quote(text));
             Failure::bad_request(format!("Error parsing local-only: {cause}"))
         })?,
     };
@@ -85,12 +91,7 @@ fn request(call: &Call, lists: bool) -> Result<KeyringRequest, Failure> {
     let mut options = call.options()?;
     // It is about every datacenter, whatever the request names.
     options.datacenter.clear();
-    Ok(KeyringRequest {
-        relay_factor: u8::try_from(relay_factor).unwrap_or(u8::MAX),
-        local_only,
-        options,
-        ..KeyringRequest::default()
-    })
+    Ok(KeyringRequest { relay_factor, local_only, options, ..KeyringRequest::default() })
 }
 
 /// What went wrong in the pools, as one text; nothing if all is well.

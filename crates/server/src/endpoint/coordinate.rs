@@ -1,13 +1,16 @@
 //! Network coordinates.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gossip::Gossip;
 use state::Topic;
 use types::coordinate::DIMENSIONS;
 use types::method::{
     CoordinateListDatacenters, CoordinateListNodes, CoordinateNode, CoordinateUpdateOne, DatacenterMap,
     DatacenterRequest, Indexed, NodeRequest,
 };
+use types::server_info::ServerInfo;
 use types::{Coordinate, CoordinateEntry, CoordinateUpdate, RpcError};
 
 use crate::server::{Handle, Server};
@@ -35,16 +38,23 @@ impl Handle<CoordinateUpdateOne> for Server {
 impl Handle<CoordinateListDatacenters> for Server {
     async fn handle(&self, (): ()) -> Result<Vec<DatacenterMap>, RpcError> {
         let config = &self.shared.config;
-        let own = CoordinateEntry {
-            node: config.node_name.clone(),
-            segment: String::new(),
-            coord: Some(Coordinate::origin()),
-        };
-        Ok(vec![DatacenterMap {
-            datacenter: config.datacenter.clone(),
+        let entry =
+            |node: &str, coord| CoordinateEntry { node: node.to_owned(), segment: String::new(), coord: Some(coord) };
+        let mut maps: BTreeMap<String, Vec<CoordinateEntry>> = BTreeMap::new();
+        for member in self.shared.members.wan().map(Gossip::members).iter().flat_map(|members| members.iter()) {
+            let Some(info) = ServerInfo::from_tags(&member.name, member.address, &member.tags) else { continue };
+            let coordinate = self.shared.members.wan().and_then(|wan| wan.coordinate_of(&member.name));
+            let coordinate = coordinate.unwrap_or_else(Coordinate::origin);
+            maps.entry(info.datacenter).or_default().push(entry(&info.short_name, coordinate));
+        }
+        // Without a pool of servers this one is all there is.
+        maps.entry(config.datacenter.clone()).or_insert_with(|| vec![entry(&config.node_name, Coordinate::origin())]);
+        let maps = maps.into_iter().map(|(datacenter, coordinates)| DatacenterMap {
+            datacenter,
             area_id: WAN_AREA.to_owned(),
-            coordinates: vec![own],
-        }])
+            coordinates,
+        });
+        Ok(maps.collect())
     }
 }
 
