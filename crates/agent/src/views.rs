@@ -19,6 +19,7 @@ use std::time::Duration;
 use filter::Filter;
 use net::{BoxConn, BoxFuture};
 use parking_lot::Mutex;
+use rpc::Target;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use types::method::{Indexed, ServiceRequest};
@@ -31,8 +32,20 @@ use self::view::{Chooser, IDLE_LIMIT, View};
 /// Views at most; then the one that was not asked for for longest is given up.
 const MAX_VIEWS: usize = 8192;
 
-/// Opens a connection to a server for subscriptions, its type byte written.
-pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, io::Result<BoxConn>> + Send + Sync>;
+/// Which server subscriptions go to, and the way there.
+pub trait ServerChoice: Send + Sync {
+    /// The server to go to now.
+    ///
+    /// # Errors
+    /// There is none.
+    fn first(&self) -> io::Result<Arc<Target>>;
+
+    /// Opens a connection to a server for subscriptions, its type byte written.
+    fn connect(&self, server: &Arc<Target>) -> BoxFuture<'static, io::Result<BoxConn>>;
+
+    /// This server failed: if it is still the first, another is to be.
+    fn failed(&self, server: &Target);
+}
 
 /// How long a question waits.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +123,8 @@ impl Key {
 
 impl Views {
     /// No views yet. `stopping` ends what waits.
-    pub fn new(connect: Connect, settings: ViewSettings, stopping: CancellationToken) -> Views {
-        let shared = Shared { running: Mutex::default(), link: Arc::new(Link::new(connect)), stopping };
+    pub fn new(servers: Arc<dyn ServerChoice>, settings: ViewSettings, stopping: CancellationToken) -> Views {
+        let shared = Shared { running: Mutex::default(), link: Arc::new(Link::new(servers)), stopping };
         Views { shared: Arc::new(shared), settings }
     }
 
@@ -120,7 +133,8 @@ impl Views {
     /// tells whether the view had to be waited for: it is no hit of a cache then. Must be called in the runtime.
     ///
     /// # Errors
-    /// [`ViewError::Fallback`]; a filter that does not parse; a subscription that kept failing while this waited.
+    /// [`ViewError::Fallback`], also when there is nothing to show after 2 s; a filter that does not parse; a
+    /// subscription that kept failing while this waited.
     pub async fn service_nodes(&self, request: &ServiceRequest) -> Result<Indexed<Vec<CheckServiceNode>>, ViewError> {
         if request.service.is_empty() {
             return Err(RpcError::other("Must provide service name").into());
@@ -136,9 +150,9 @@ impl Views {
         Ok(seen.into_answer(options.want))
     }
 
-    /// Subscribes again over a new connection: the servers are to share the load anew.
+    /// Subscriptions that do not go to the first server begin again there. Views do not take that for a failure.
     pub async fn rebalance(&self) {
-        self.shared.link.close().await;
+        self.shared.link.follow_first().await;
     }
 
     fn wait_of(&self, asked: Duration) -> Duration {

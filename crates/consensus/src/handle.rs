@@ -359,10 +359,8 @@ impl<S: StateMachine> Consensus<S> {
     /// Does what only a leader can, but no longer than this server is one: the engine of a leader that is cut off waits
     /// for its followers for ever.
     async fn while_leading<T>(&self, work: impl Future<Output = T>) -> Result<T, Deposed> {
-        if self.0.alone.load(Ordering::Relaxed) {
-            return Ok(work.await);
-        }
-        if !self.is_leader() {
+        // Alone it leads once it is elected; but it may get company while the work is under way.
+        if !self.0.alone.load(Ordering::Relaxed) && !self.is_leader() {
             return Err(Deposed::Before(self.0.leadership.borrow().leader.clone()));
         }
         let mut leadership = self.0.leadership.clone();

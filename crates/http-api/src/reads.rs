@@ -173,7 +173,8 @@ impl Read<'_> {
             if let Some(kept) = kept() {
                 return Ok(kept);
             }
-            let request = request(QueryOptions { want: Want::Value, ..options });
+            // It has been waited for: what there is now is wanted, at once.
+            let request = request(QueryOptions { want: Want::Value, min_index: 0, ..options });
             let (reply, _) = self.ask_kept::<M, T>(request, self.source()).await?;
             let body = body(reply.value)?;
             if let Some(version) = reply.meta.version {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -13,6 +14,9 @@ use crate::{BoxConn, BoxFuture, Datagrams, Listener, Network};
 const BACKLOG: u32 = 1024;
 /// Receive buffer asked for; halved until the system grants it.
 const RECEIVE_BUFFER_BYTES: usize = 2 * 1024 * 1024;
+
+/// A silent peer is asked after this long whether it is there, and again at these intervals.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The machine's network.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +64,9 @@ fn new_socket(for_address: SocketAddr) -> io::Result<TcpSocket> {
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    Ok(sockopt::set_socket_keepalive(stream, true)?)
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    Ok(sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE)?)
 }
 
 /// A burst of gossip must not be lost while the reader is busy; less than asked for still works.

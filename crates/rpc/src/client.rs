@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use net::BoxConn;
 use telemetry::metrics::{self, Counter};
+use tokio::sync::watch;
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,6 +66,8 @@ struct Inner {
     pool: Pool,
     settings: ClientSettings,
     servers: Servers,
+    /// Counts moves, see [`Client::moved`].
+    moves: watch::Sender<u64>,
     limiter: Limiter,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -96,6 +99,7 @@ impl Client {
         let inner = Arc::new(Inner {
             pool,
             servers: Servers::new(settings.node_count),
+            moves: watch::Sender::new(0),
             limiter: Limiter::new(settings.rate, settings.burst, Instant::now()),
             settings,
             tasks: TaskTracker::new(),
@@ -108,7 +112,15 @@ impl Client {
     /// Takes in what gossip says of the servers, and how many nodes the datacenter has. Those that were known keep
     /// their order.
     pub fn set_servers(&self, servers: Vec<Target>, nodes: usize) {
-        self.inner.servers.set(servers, nodes);
+        if self.inner.servers.set(servers, nodes) {
+            self.inner.tell_moved();
+        }
+    }
+
+    /// Changes whenever what lasts, such as a subscription, may have to go to another server: the load is shared anew,
+    /// or a server is gone.
+    pub fn moved(&self) -> watch::Receiver<u64> {
+        self.inner.moves.subscribe()
     }
 
     /// The servers, the one that is called first.
@@ -139,14 +151,33 @@ impl Client {
     /// # Errors
     /// When there is no server, or it cannot be reached; the next attempt then goes to another one.
     pub async fn open(&self, kind: Kind) -> io::Result<BoxConn> {
-        let Some(server) = self.inner.servers.head() else {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, NO_SERVERS));
-        };
-        let result = self.inner.pool.open(&server, kind).await;
+        let server = self.head()?;
+        let result = self.open_to(&server, kind).await;
         if result.is_err() {
-            self.inner.servers.rotate(&server);
+            self.failed(&server);
         }
         result
+    }
+
+    /// The server that is called now.
+    ///
+    /// # Errors
+    /// `No known Consul servers`.
+    pub fn head(&self) -> io::Result<Arc<Target>> {
+        self.inner.servers.head().ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, NO_SERVERS))
+    }
+
+    /// A connection of its own to this server.
+    ///
+    /// # Errors
+    /// It cannot be reached. [`Client::failed`] is then for the caller to tell.
+    pub async fn open_to(&self, server: &Target, kind: Kind) -> io::Result<BoxConn> {
+        self.inner.pool.open(server, kind).await
+    }
+
+    /// A server failed: if it still is the one that is called, the next one is from now on.
+    pub fn failed(&self, server: &Target) {
+        self.inner.servers.rotate(server);
     }
 
     /// Changes the limits: calls a second (below zero for any number), calls at once, and the time for one that does
@@ -266,7 +297,9 @@ impl Inner {
                         active_server = %head.name,
                         "Rebalanced servers, new active server"
                     );
-                    self.servers.reorder(&order);
+                    if self.servers.reorder(&order) {
+                        self.tell_moved();
+                    }
                     return;
                 }
                 Err(error) => {
@@ -281,6 +314,10 @@ impl Inner {
             }
         }
         tracing::debug!(target: "agent.router.manager", "No healthy servers during rebalance, aborting");
+    }
+
+    fn tell_moved(&self) {
+        self.moves.send_modify(|moves| *moves = moves.wrapping_add(1));
     }
 
     async fn ping(&self, server: &Target) -> Result<(), CallError> {

@@ -121,7 +121,7 @@ async fn waited_for(shared: &Shared, before: u32) -> bool {
     tokio::select! {
         () = tokio::time::sleep(TURN * before) => shared.consensus.status().last_log_index == 0,
         () = shared.members.changed.notified() => false,
-        _ = leadership.changed() => false,
+        Ok(()) = leadership.changed() => false,
     }
 }
 

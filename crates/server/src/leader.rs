@@ -145,20 +145,21 @@ impl Leader {
                 // What the members have to do with it can wait: reads need not.
                 return self.reconcile.reset_immediately();
             };
+            // Given up whole: the same term may come back, when a lease that had run out is renewed.
             if self.shared.stopping.is_cancelled() || self.term() != Some(term) {
-                return;
+                return self.revoke();
             }
             tracing::error!(target: "agent.server", error = %error, "failed to establish leadership");
             self.drop_duties();
             if self.hand_on().await {
-                return;
+                return self.revoke();
             }
             tokio::select! {
-                () = self.shared.stopping.cancelled() => return,
+                () = self.shared.stopping.cancelled() => return self.revoke(),
                 () = tokio::time::sleep(ESTABLISH_RETRY) => {}
             }
             if self.term() != Some(term) {
-                return;
+                return self.revoke();
             }
         }
     }
@@ -252,7 +253,6 @@ impl Leader {
     async fn heed(&mut self, effect: Effect) {
         let leads = self.leading.is_some();
         match effect {
-            Effect::LockDelay { key, delay } => self.shared.lock_delays.start(key, delay),
             Effect::SessionCreated { id, ttl } if leads => self.start_timer(&id, &ttl),
             Effect::SessionDestroyed { id } => {
                 self.shared.sessions.stop(&id);
@@ -267,7 +267,6 @@ impl Leader {
     /// The whole state has been replaced: everything derived from it is taken up again. What was acknowledged before
     /// stays applied, so reads need not wait.
     async fn start_over(&mut self) {
-        self.shared.lock_delays.clear();
         let Some(term) = self.leading else { return };
         self.drop_duties();
         self.take_up(term).await;

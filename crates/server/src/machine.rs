@@ -3,6 +3,7 @@
 mod timings;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use consensus::StateMachine;
@@ -11,10 +12,13 @@ use telemetry::metrics::Sample;
 use timings::Timings;
 use tokio::sync::{mpsc, watch};
 
+use crate::lock_delays::LockDelays;
+
 /// Applies the log to the state and hands effects that need a clock to the leader's duties.
 pub(crate) struct Machine {
     writer: Writer,
     effects: mpsc::UnboundedSender<Effect>,
+    lock_delays: Arc<LockDelays>,
     fatal: watch::Sender<Option<String>>,
     timings: Timings,
 }
@@ -23,15 +27,22 @@ impl Machine {
     pub(crate) fn new(
         writer: Writer,
         effects: mpsc::UnboundedSender<Effect>,
+        lock_delays: Arc<LockDelays>,
         fatal: watch::Sender<Option<String>>,
     ) -> Machine {
-        Machine { writer, effects, fatal, timings: Timings::new() }
+        Machine { writer, effects, lock_delays, fatal, timings: Timings::new() }
     }
 
     fn pass_on(&self, effect: Effect) {
-        if let Effect::Fatal(text) = effect {
-            self.fatal.send_replace(Some(text));
-            return;
+        match effect {
+            Effect::Fatal(text) => {
+                self.fatal.send_replace(Some(text));
+                return;
+            }
+            // In force before anybody can see the lock released.
+            Effect::LockDelay { key, delay } => return self.lock_delays.start(key, delay),
+            Effect::Restored => self.lock_delays.clear(),
+            _ => {}
         }
         // The receiver ends before consensus does only while the server stops: nobody needs the effect then.
         let _ = self.effects.send(effect);

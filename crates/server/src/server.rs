@@ -75,7 +75,7 @@ pub(crate) struct Shared {
     pub(crate) members: Arc<Members>,
     pub(crate) pool: Pool,
     pub(crate) sessions: SessionTimers,
-    pub(crate) lock_delays: LockDelays,
+    pub(crate) lock_delays: Arc<LockDelays>,
     pub(crate) coordinates: Mutex<BTreeMap<(String, String), CoordinateUpdate>>,
     pub(crate) autopilot: Board,
     /// How far this server has taken up leading.
@@ -110,7 +110,8 @@ impl Server {
         let (writer, store) = state::Writer::new();
         let (effects, effects_in) = mpsc::unbounded_channel();
         let (fatal, _) = watch::channel(None);
-        let machine = Machine::new(writer, effects, fatal.clone());
+        let lock_delays = Arc::new(LockDelays::default());
+        let machine = Machine::new(writer, effects, lock_delays.clone(), fatal.clone());
         let recovery = recovery::find(&config.storage)?;
         let transport = Arc::new(RaftTransport { members: members.clone(), pool: pool.clone() });
         let consensus_config = consensus_config(&config, recovery.as_ref(), transport);
@@ -131,7 +132,7 @@ impl Server {
             members,
             pool,
             sessions: SessionTimers::default(),
-            lock_delays: LockDelays::default(),
+            lock_delays,
             coordinates: Mutex::default(),
             autopilot: Board::default(),
             standing: watch::channel(Standing::default()).0,

@@ -31,6 +31,13 @@ pub(super) struct Follower {
     progress: Progress,
 }
 
+/// How a subscription ended.
+enum Ended {
+    /// It is to begin again on another server: that is no failure.
+    Moved,
+    Failed(Status),
+}
+
 /// How far a subscription has got.
 #[derive(Debug, Default)]
 struct Progress {
@@ -75,6 +82,7 @@ impl Follower {
     async fn follow(&mut self) {
         loop {
             let Err(ended) = self.subscribe().await;
+            let Ended::Failed(ended) = ended else { continue };
             self.progress.failures = self.progress.failures.saturating_add(1);
             let failures = self.progress.failures;
             tracing::debug!(
@@ -99,14 +107,18 @@ impl Follower {
     }
 
     /// One subscription, to its end.
-    async fn subscribe(&mut self) -> Result<Infallible, Status> {
+    async fn subscribe(&mut self) -> Result<Infallible, Ended> {
         self.request.index = self.progress.index;
-        let channel = self.link.channel().await?;
-        let Err(ended) = self.receive(&channel).await;
-        if ended.code == Code::Unavailable {
-            self.link.give_up(&channel).await;
+        let line = self.link.line().await.map_err(Ended::Failed)?;
+        let Err(ended) = self.receive(&line.channel).await;
+        // A server may have said just before that what it told is worth nothing.
+        if line.was_left() && ended.code != Code::Aborted {
+            return Err(Ended::Moved);
         }
-        Err(ended)
+        if !is_of_request(ended.code) {
+            self.link.give_up(&line).await;
+        }
+        Err(Ended::Failed(ended))
     }
 
     async fn receive(&mut self, channel: &Channel) -> Result<Infallible, Status> {
@@ -210,6 +222,11 @@ fn collect(payload: Payload, updates: &mut Vec<Update>) -> Result<(), Status> {
         });
     }
     Ok(())
+}
+
+/// Whether an end has to do with what was asked, so that another server would say the same.
+fn is_of_request(code: Code) -> bool {
+    matches!(code, Code::Aborted | Code::PermissionDenied | Code::InvalidArgument | Code::NotFound | Code::Canceled)
 }
 
 /// A failure in the words of an ordinary read.

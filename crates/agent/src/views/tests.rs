@@ -1,10 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::{BoxConn, BoxFuture};
+use parking_lot::Mutex;
+use rpc::Target;
 use streaming::proto::{Event, Subject, SubscribeRequest, Topic};
 use streaming::{Code, Encoded, Events, Status, Subscriptions};
 use tokio::sync::mpsc;
@@ -14,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use types::method::{Indexed, ServiceRequest};
 use types::{Backend, CheckServiceNode, Node, NodeService, QueryOptions, RpcError, Want};
 
-use super::view::IDLE_LIMIT;
-use super::{ViewError, ViewSettings, Views};
+use super::view::{IDLE_LIMIT, NOTHING_SHOWN_LIMIT};
+use super::{ServerChoice, ViewError, ViewSettings, Views};
 
 const PIPE_BYTES: usize = 64 * 1024;
 const SOON: Duration = Duration::from_secs(5);
@@ -65,8 +68,49 @@ impl Events for Told {
     }
 }
 
+/// Two servers, which answer alike.
+struct Choice {
+    servers: Arc<Servers>,
+    order: Mutex<VecDeque<Arc<Target>>>,
+    connections: Arc<AtomicUsize>,
+    unreachable: Arc<AtomicBool>,
+}
+
+impl ServerChoice for Choice {
+    fn first(&self) -> io::Result<Arc<Target>> {
+        self.order.lock().front().cloned().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn connect(&self, _server: &Arc<Target>) -> BoxFuture<'static, io::Result<BoxConn>> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        if self.unreachable.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(io::Error::other("cut")) });
+        }
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        tokio::spawn(streaming::serve(Box::new(theirs), self.servers.clone(), CancellationToken::new()));
+        Box::pin(async move { Ok(Box::new(ours) as BoxConn) })
+    }
+
+    fn failed(&self, server: &Target) {
+        if self.first().is_ok_and(|first| *first == *server) {
+            self.rotate();
+        }
+    }
+}
+
+impl Choice {
+    fn rotate(&self) {
+        self.order.lock().rotate_left(1);
+    }
+
+    fn first_name(&self) -> String {
+        self.first().unwrap().name.clone()
+    }
+}
+
 struct World {
     views: Arc<Views>,
+    choice: Arc<Choice>,
     asked: mpsc::UnboundedReceiver<Asked>,
     connections: Arc<AtomicUsize>,
     unreachable: Arc<AtomicBool>,
@@ -77,21 +121,16 @@ impl World {
     fn new() -> World {
         let (servers, asked) = mpsc::unbounded_channel();
         let (connections, unreachable) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counted, cut) = (connections.clone(), unreachable.clone());
-        let servers = Arc::new(Servers(servers));
-        let connect = move || -> BoxFuture<'static, io::Result<BoxConn>> {
-            counted.fetch_add(1, Ordering::Relaxed);
-            if cut.load(Ordering::Relaxed) {
-                return Box::pin(async { Err(io::Error::other("cut")) });
-            }
-            let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-            tokio::spawn(streaming::serve(Box::new(theirs), servers.clone(), CancellationToken::new()));
-            Box::pin(async move { Ok(Box::new(ours) as BoxConn) })
-        };
+        let choice = Arc::new(Choice {
+            servers: Arc::new(Servers(servers)),
+            order: Mutex::new(["server1", "server2"].into_iter().map(target).collect()),
+            connections: connections.clone(),
+            unreachable: unreachable.clone(),
+        });
         let settings = ViewSettings { default_query_time: DEFAULT_WAIT, max_query_time: 2 * DEFAULT_WAIT };
         let stopping = CancellationToken::new();
-        let views = Arc::new(Views::new(Arc::new(connect), settings, stopping.clone()));
-        World { views, asked, connections, unreachable, stopping }
+        let views = Arc::new(Views::new(choice.clone(), settings, stopping.clone()));
+        World { views, choice, asked, connections, unreachable, stopping }
     }
 
     fn ask(&self, request: ServiceRequest) -> JoinHandle<Result<Indexed<Vec<CheckServiceNode>>, ViewError>> {
@@ -111,6 +150,11 @@ impl World {
         asking.await.unwrap().unwrap();
         asked
     }
+}
+
+fn target(name: &str) -> Arc<Target> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 8300));
+    Arc::new(Target { name: name.to_owned(), address, use_tls: false })
 }
 
 fn instance(node: &str, id: &str) -> CheckServiceNode {
@@ -322,10 +366,96 @@ async fn rebalancing_subscribes_again_over_another_connection() {
     let mut world = World::new();
     let _first = world.begin(web(), 9, &[instance("a", "1")]).await;
     world.views.rebalance().await;
+    assert!(world.views.shared.link.line().await.is_ok());
+    assert_eq!(world.connections.load(Ordering::Relaxed), 1, "it goes to the first server already");
+    world.choice.rotate();
+    world.views.rebalance().await;
     let second = world.asked().await;
     assert_eq!((second.request.index, world.connections.load(Ordering::Relaxed)), (9, 2));
+    assert_eq!(world.choice.first_name(), "server2", "no server has failed");
     second.tell([Event::register(10, &instance("b", "1"))]);
     assert_eq!(names(&world.views.service_nodes(&after(9)).await.unwrap()), ["a/1", "b/1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn moves_of_a_quiet_view_are_no_failures() {
+    let mut world = World::new();
+    let _first = world.begin(web(), 9, &[instance("a", "1")]).await;
+    let waiting = world.ask(after(9));
+    tokio::task::yield_now().await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..5 {
+        world.choice.rotate();
+        world.views.rebalance().await;
+        assert_eq!(world.asked().await.request.index, 9);
+    }
+    assert!(began.elapsed() < Duration::from_millis(200), "no pause");
+    assert!(!waiting.is_finished(), "nobody is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_left_on_a_connection_that_was_given_up_move_too() {
+    let mut world = World::new();
+    let _web = world.begin(web(), 9, &[]).await;
+    let other = world.begin(ServiceRequest { service: "other".to_owned(), ..web() }, 9, &[]).await;
+    other.end(Code::Internal, "bug");
+    assert_eq!(world.asked().await.request.key, "other");
+    assert_eq!(world.choice.first_name(), "server2");
+    world.views.rebalance().await;
+    assert_eq!(world.asked().await.request.key, "web");
+    assert_eq!(world.connections.load(Ordering::Relaxed), 2, "both share the new one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_fails_at_is_asked_of_another() {
+    let of_server = [Code::Unavailable, Code::Internal, Code::Unknown, Code::ResourceExhausted, Code::Unimplemented];
+    let of_request = [Code::Aborted, Code::PermissionDenied, Code::InvalidArgument, Code::NotFound, Code::Canceled];
+    let cases = of_server.map(|code| (code, 2, "server2")).into_iter();
+    for (code, connections, first) in cases.chain(of_request.map(|code| (code, 1, "server1"))) {
+        let mut world = World::new();
+        world.begin(web(), 9, &[]).await.end(code, "failed");
+        let _second = world.asked().await;
+        assert_eq!(world.connections.load(Ordering::Relaxed), connections, "{code}");
+        assert_eq!(world.choice.first_name(), first, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_fails_many_views_is_passed_over_once() {
+    let mut world = World::new();
+    let web_asked = world.begin(web(), 9, &[]).await;
+    let other = world.begin(ServiceRequest { service: "other".to_owned(), ..web() }, 9, &[]).await;
+    web_asked.end(Code::Internal, "bug");
+    other.end(Code::Internal, "bug");
+    let _again = (world.asked().await, world.asked().await);
+    assert_eq!((world.choice.first_name(), world.connections.load(Ordering::Relaxed)), ("server2".to_owned(), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_to_show_servers_are_asked_soon() {
+    let world = World::new();
+    let short = Duration::from_millis(500);
+    for (asked_ms, waited) in [(0, NOTHING_SHOWN_LIMIT), (60_000, NOTHING_SHOWN_LIMIT), (500, short)] {
+        let options = QueryOptions { max_wait: Duration::from_millis(asked_ms), ..QueryOptions::default() };
+        let began = tokio::time::Instant::now();
+        let error = world.views.service_nodes(&ServiceRequest { options, ..web() }).await.unwrap_err();
+        assert_eq!(error, ViewError::Fallback);
+        let elapsed = began.elapsed();
+        assert!(elapsed >= waited && elapsed < waited + Duration::from_millis(10), "{asked_ms}: {elapsed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_state_that_comes_in_time_is_waited_for_as_asked() {
+    let mut world = World::new();
+    let began = tokio::time::Instant::now();
+    let options = QueryOptions { min_index: 9, max_wait: Duration::from_secs(10), ..QueryOptions::default() };
+    let waiting = world.ask(ServiceRequest { options, ..web() });
+    let asked = world.asked().await;
+    tokio::time::sleep(NOTHING_SHOWN_LIMIT / 2).await;
+    asked.snapshot(9, &[instance("a", "1")]);
+    assert_eq!(waiting.await.unwrap().unwrap().meta.index, 9);
+    assert_eq!(began.elapsed().as_secs(), 10);
 }
 
 #[tokio::test(start_paused = true)]

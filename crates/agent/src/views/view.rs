@@ -18,6 +18,9 @@ use crate::usage::Usage;
 /// How long a view stays that nobody asks for.
 pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(20 * 60);
 
+/// How long somebody waits for a view that has nothing to show: a server may know more.
+pub(super) const NOTHING_SHOWN_LIMIT: Duration = Duration::from_secs(2);
+
 /// A view: it shows the state its follower gives it.
 pub(super) struct View {
     shown: watch::Sender<Shown>,
@@ -92,7 +95,7 @@ impl View {
     }
 
     /// What is shown once its index is above `min_index`, or when the wait is over. An index that goes back ends every
-    /// wait.
+    /// wait. While there is nothing to show, the wait is short.
     pub(super) async fn wait(
         &self,
         min_index: u64,
@@ -100,20 +103,25 @@ impl View {
         stopping: &CancellationToken,
     ) -> Result<Seen, ViewError> {
         let mut shown = self.shown.subscribe();
-        let deadline = Instant::now() + wait;
+        let began = Instant::now();
         let known = {
             let shown = shown.borrow();
             Known { min_index, rewinds: shown.rewinds, failures: shown.failures }
         };
         let mut waited = false;
         loop {
-            if let Some(answer) = shown.borrow_and_update().answer(known, waited) {
-                return answer;
-            }
+            let patience = {
+                let shown = shown.borrow_and_update();
+                if let Some(answer) = shown.answer(known, waited) {
+                    return answer;
+                }
+                shown.patience(wait)
+            };
             waited = true;
             let over = tokio::select! {
                 changed = shown.changed() => changed.is_err(),
-                () = sleep_until(deadline) => true,
+                // A first state that came at the same time may be waited for longer.
+                () = sleep_until(began + patience) => shown.borrow().patience(wait) <= patience,
                 () = stopping.cancelled() => true,
             };
             if over {
@@ -181,6 +189,11 @@ struct Known {
 impl Shown {
     fn seen(&self, waited: bool) -> Seen {
         Seen { index: self.index, generation: self.generation, instances: self.instances.clone(), waited }
+    }
+
+    /// How long to wait in all, of the wait that was asked for.
+    fn patience(&self, wait: Duration) -> Duration {
+        if self.index == 0 { wait.min(NOTHING_SHOWN_LIMIT) } else { wait }
     }
 
     /// What there is to answer now; nothing if it is to be waited.

@@ -14,8 +14,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{self, Request};
-use super::{Raft, Types, metrics, snapshot_transfer};
+use super::{EngineLogId, Raft, Types, from_engine_id, metrics, snapshot_transfer};
 use crate::contact::Contact;
+use crate::log::LogId;
 use crate::peer::frame::{self, Frame, FrameReader, Kind, invalid};
 use crate::peer::{WORKING_INTERVAL, hello};
 use crate::snapshots::SnapshotStore;
@@ -136,6 +137,10 @@ impl<S: StateMachine> Door<S> {
     }
 
     async fn append(&self, request: AppendEntriesRequest<Types<S::Reply>>) -> Result<Vec<u8>, String> {
+        let entries = request.entries.iter().map(|entry| &entry.log_id);
+        if let Some(reason) = contradiction(&self.raft, request.prev_log_id.iter().chain(entries)) {
+            return Err(reason);
+        }
         // Known at once for a leader we follow; its answer may wait for the disk, or for a snapshot to be restored.
         let sender = request.vote;
         if metrics(&self.raft, |m| m.vote == sender) {
@@ -147,6 +152,25 @@ impl<S: StateMachine> Door<S> {
         }
         Ok(wire::encode_append_answer(&answer))
     }
+}
+
+/// Why a leader's entries cannot be taken: they say something else of an index that is committed here. The engine takes
+/// every index up to the committed one for equal. Without a broken promise it happens only after recoveries by hand that
+/// were given different logs.
+pub(crate) fn contradiction<'a, S: StateMachine>(
+    raft: &Raft<S>,
+    ids: impl IntoIterator<Item = &'a EngineLogId>,
+) -> Option<String> {
+    let own = metrics(raft, |m| m.local_committed.as_ref().map(from_engine_id))?;
+    let differs = |id: &LogId| id.index <= own.index && id.term > own.term;
+    let found = ids.into_iter().map(from_engine_id).find(differs)?;
+    let text = format!(
+        "this server's log contradicts its leader's at index {} (term {} here or below, {} there): stop it, remove its \
+         raft directory, and start it again",
+        found.index, own.term, found.term
+    );
+    tracing::error!(target: "agent.server.raft", "{text}");
+    Some(text)
 }
 
 async fn put(write: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {

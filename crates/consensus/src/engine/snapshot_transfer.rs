@@ -15,9 +15,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::machine::to_engine_snapshot;
-use super::serve::Door;
+use super::serve::{Door, contradiction};
 use super::wire::{self, Input};
-use super::{EngineVote, from_engine_vote};
+use super::{EngineVote, from_engine_vote, to_engine_id};
 use crate::log::{LogId, Membership};
 use crate::peer::frame::{self, Frame, FrameReader, Kind, invalid};
 use crate::peer::{Peers, WORKING_INTERVAL};
@@ -143,6 +143,9 @@ pub(super) async fn receive<S: StateMachine>(
     first: Frame,
 ) -> io::Result<()> {
     let offer = Offer::decode(first.body).map_err(invalid)?;
+    if let Some(reason) = contradiction(&door.raft, [&to_engine_id(offer.last)]) {
+        return Err(invalid(reason));
+    }
     let (vote, LogId { term, index }) = (offer.vote, offer.last);
     tracing::info!(target: "agent.server.raft", term, index, size = offer.size, "receiving snapshot");
     let store = door.snapshots.clone();

@@ -214,7 +214,8 @@ impl Events {
 
     /// The name is ours if most know us by it; if nobody answers, it is not (edge case 25).
     fn judge_conflict(&mut self, responses: &[(String, Bytes)]) {
-        let own = (Raw::from_ip(self.advertise.ip()), self.advertise.port());
+        // In whichever of its two forms an address comes.
+        let own = (Some(self.advertise.ip().to_canonical()), self.advertise.port());
         let (mut counted, mut matching) = (0_usize, 0_usize);
         for (from, payload) in responses {
             let Some((Kind::ConflictResponse, body)) = message::split(payload) else {
@@ -229,7 +230,7 @@ impl Events {
                 }
             };
             counted += 1;
-            if known.is_some_and(|known| (known.addr, known.port) == own) {
+            if known.is_some_and(|known| (known.addr.to_ip().map(|ip| ip.to_canonical()), known.port) == own) {
                 matching += 1;
             }
         }

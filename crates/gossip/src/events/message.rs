@@ -1,5 +1,7 @@
 //! Messages of the event layer (`docs/spec/gossip.md` §11). Structs declare their fields in the order of the wire.
 
+mod bounded;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -109,6 +111,7 @@ pub(super) struct UserEvent {
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct Query {
     pub(super) addr: Raw,
+    #[serde(deserialize_with = "bounded::some_list::<_, _, 64>")]
     pub(super) filters: Option<Vec<Raw>>,
     pub(super) flags: u32,
     #[serde(rename = "ID")]
@@ -142,13 +145,16 @@ pub(super) struct QueryResponse {
 pub(super) struct PushPull {
     #[serde(rename = "EventLTime")]
     pub(super) event_ltime: u64,
+    #[serde(deserialize_with = "bounded::list::<_, _, 512>")]
     pub(super) events: Vec<Option<EventsAt>>,
     #[serde(rename = "LTime")]
     pub(super) ltime: u64,
+    #[serde(deserialize_with = "bounded::list::<_, _, 262144>")]
     pub(super) left_members: Vec<Arc<str>>,
     #[serde(rename = "QueryLTime")]
     pub(super) query_ltime: u64,
     #[serde(rename = "StatusLTimes")]
+    #[serde(deserialize_with = "bounded::map::<_, _, _, 262144>")]
     pub(super) status_ltimes: BTreeMap<Arc<str>, u64>,
 }
 
@@ -156,6 +162,7 @@ pub(super) struct PushPull {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct EventsAt {
+    #[serde(deserialize_with = "bounded::list::<_, _, 1024>")]
     pub(super) events: Vec<BareEvent>,
     #[serde(rename = "LTime")]
     pub(super) ltime: u64,

@@ -28,6 +28,12 @@ const RELAY_PROTOCOL_MIN: u8 = 5;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct QueryId(u32);
 
+/// Longest query taken; those of honest members are much shorter (`docs/spec/gossip.md` §14.1). Its filters are regular
+/// expressions, and each costs its compilation.
+const QUERY_BYTES_MAX: usize = 9 * 1024;
+/// Filters of one query.
+const FILTERS_MAX: usize = 32;
+
 impl Item for QueryId {
     fn size(&self) -> usize {
         size_of::<QueryId>()
@@ -59,6 +65,10 @@ impl Question {
 impl Events {
     /// A query came in; whether to pass it on.
     pub(super) fn take_query(&mut self, body: &[u8], now: Time) -> bool {
+        if body.len() > QUERY_BYTES_MAX {
+            self.log.warn(format_args!("serf: dropping a query of {} bytes", body.len()));
+            return false;
+        }
         match message::decode(body) {
             Ok(query) => self.handle_query(query, now),
             Err(error) => unreadable(self.log, "query message", &error),
@@ -91,7 +101,12 @@ impl Events {
     /// Whether all filters let us answer.
     fn is_asked(&self, query: &Query) -> bool {
         let own_tags = self.members.get(&self.name).map(|member| &member.tags);
-        query.filters.iter().flatten().all(|filter| match QueryFilter::decode(filter) {
+        let filters = query.filters.as_deref().unwrap_or_default();
+        if filters.len() > FILTERS_MAX {
+            self.log.warn(format_args!("serf: query has {} filters, more than {FILTERS_MAX}", filters.len()));
+            return false;
+        }
+        filters.iter().all(|filter| match QueryFilter::decode(filter) {
             Some(QueryFilter::Nodes(names)) => names.contains(&self.name),
             Some(QueryFilter::Tag { tag, expression }) => {
                 let value = own_tags.and_then(|tags| tags.get(&tag)).map_or("", String::as_str);

@@ -20,7 +20,12 @@ struct Origin {
     now: Time,
     /// How much its compressed messages may still decompress to.
     inflated_bytes_left: usize,
+    /// How many messages may still be read from it.
+    messages_left: usize,
 }
+
+/// Messages in one packet, those inside compounds and compressed ones included: an honest packet holds 255 and a few.
+const MAX_MESSAGES: usize = 1024;
 
 /// Messages of a packet that wait until it is read to its end: aliveness first, then the newest first. So a leave
 /// intent that its sender put behind the death it explains comes before it.
@@ -56,7 +61,7 @@ impl Membership {
             Ok(message) => message,
             Err(error) => return self.refuse(&error, from),
         };
-        let mut origin = Origin { from, now, inflated_bytes_left: MAX_INFLATED_BYTES };
+        let mut origin = Origin { from, now, inflated_bytes_left: MAX_INFLATED_BYTES, messages_left: MAX_MESSAGES };
         self.receive(&message, &mut origin, 0, up);
         self.settle_tickets();
     }
@@ -88,9 +93,15 @@ impl Membership {
         if depth > MAX_NESTING {
             return Err(WireError::Compound("nested too deeply"));
         }
+        origin.messages_left =
+            origin.messages_left.checked_sub(1).ok_or(WireError::Compound("too many messages in a packet"))?;
         match Kind::of(byte) {
             Some(Kind::Compound) => {
                 for part in parts(body)? {
+                    // What is left is not even complained about.
+                    if origin.messages_left == 0 {
+                        break;
+                    }
                     if let Err(error) = self.dispatch(part, origin, depth + 1, handoff, up) {
                         self.refuse(&error, origin.from);
                     }

@@ -34,10 +34,16 @@ pub(crate) fn write_state<'a>(
     out
 }
 
+/// Nodes in one state: more than any pool has, few enough that a small message of empty ones cannot fill the memory.
+const MAX_STATE_NODES: usize = 262_144;
+
 /// Reads a push/pull message, without its type byte.
 pub(crate) fn read_state(body: &[u8]) -> Result<FullState<'_>, WireError> {
     let (header, mut at) = msgpack::from_slice_prefix::<StateHeader>(body)?;
     let count = length(header.nodes)?;
+    if count > MAX_STATE_NODES {
+        return Err(WireError::Field(format!("{count} nodes are more than {MAX_STATE_NODES}")));
+    }
     // Every node takes at least a byte.
     let mut nodes = Vec::with_capacity(count.min(body.len() / 64));
     for _ in 0..count {

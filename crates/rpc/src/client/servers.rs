@@ -32,8 +32,8 @@ impl Servers {
     }
 
     /// Takes in what gossip says. Servers that were known keep their order; new ones take random places, so that not
-    /// every client goes to the newest or the oldest.
-    pub(super) fn set(&self, mut servers: Vec<Target>, nodes: usize) {
+    /// every client goes to the newest or the oldest. Tells whether one that was known is gone, or is elsewhere now.
+    pub(super) fn set(&self, mut servers: Vec<Target>, nodes: usize) -> bool {
         let mut state = self.state.lock();
         state.nodes = nodes;
         let mut list = Vec::with_capacity(servers.len());
@@ -47,7 +47,9 @@ impl Servers {
             let place = random::below(list.len() + 1);
             list.insert(place, Arc::new(server));
         }
+        let is_gone = state.list.iter().any(|known| !list.contains(known));
         state.list = list;
+        is_gone
     }
 
     pub(super) fn list(&self) -> Vec<Arc<Target>> {
@@ -71,11 +73,14 @@ impl Servers {
         }
     }
 
-    /// Applies an order. Servers that came meanwhile go to the end, those that went do not come back.
-    pub(super) fn reorder(&self, order: &[Arc<Target>]) {
+    /// Applies an order; tells whether it changes anything. Servers that came meanwhile go to the end, those that went
+    /// do not come back.
+    pub(super) fn reorder(&self, order: &[Arc<Target>]) -> bool {
         let mut state = self.state.lock();
+        let before = state.list.clone();
         let place = |server: &Arc<Target>| order.iter().position(|other| other == server).unwrap_or(order.len());
         state.list.sort_by_key(place);
+        state.list != before
     }
 
     /// When to look for the best server again: the larger the cluster, the less often each node does.
@@ -133,7 +138,7 @@ mod tests {
         let servers = three();
         servers.rotate(&target("a"));
         let moved = Target { address: SocketAddr::from(([10, 9, 9, 9], 8300)), ..target("b") };
-        servers.set(vec![target("c"), moved.clone(), target("d")], 3);
+        assert!(servers.set(vec![target("c"), moved.clone(), target("d")], 3));
         let known: Vec<String> = names(&servers).into_iter().filter(|name| name != "d").collect();
         assert_eq!(known, ["b", "c"]);
         assert_eq!(servers.len(), 3);
@@ -155,9 +160,11 @@ mod tests {
     fn an_order_applies_to_those_that_are_still_there() {
         let servers = three();
         let order = ["c", "x", "a", "b"].map(|name| Arc::new(target(name)));
-        servers.set(["a", "b", "c", "d"].map(target).to_vec(), 3);
-        servers.reorder(&order);
+        assert!(!servers.set(["a", "b", "c", "d"].map(target).to_vec(), 3), "none is gone");
+        assert!(servers.reorder(&order));
         assert_eq!(names(&servers), ["c", "a", "b", "d"]);
+        assert!(!servers.reorder(&order), "nothing changes");
+        assert!(servers.set(["a", "b", "d"].map(target).to_vec(), 3));
     }
 
     #[test]

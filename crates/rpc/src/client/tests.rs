@@ -143,10 +143,13 @@ async fn servers_are_compared_after_two_minutes() {
         }
     }
     assert_eq!(scene.head(), "server1");
+    let moved = scene.client.moved();
     tokio::time::sleep(Duration::from_secs(119)).await;
     assert_eq!(scene.wires.dial_count(), 0);
+    assert!(!moved.has_changed().unwrap());
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(scene.head(), "server3");
+    assert!(moved.has_changed().unwrap());
     scene.client.stop().await;
 }
 
@@ -158,8 +161,10 @@ async fn when_none_answers_the_order_stays() {
             door.stop().await;
         }
     }
+    let moved = scene.client.moved();
     tokio::time::sleep(Duration::from_secs(121)).await;
     assert_eq!(scene.wires.dial_count(), 3);
+    assert!(!moved.has_changed().unwrap());
     let names: Vec<String> = scene.client.servers().into_iter().map(|server| server.name).collect();
     assert_eq!(names, ["server1", "server2", "server3"]);
 }
@@ -172,4 +177,27 @@ async fn a_connection_of_its_own_goes_to_the_head_or_the_next_one() {
     }
     assert!(scene.client.open(Kind::Raft).await.is_err());
     assert!(scene.client.open(Kind::Raft).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_told_to_what_lasts() {
+    let scene = scene(2);
+    let mut moved = scene.client.moved();
+    for (servers, has_moved) in [(vec![1, 2, 3], false), (vec![1, 2, 3], false), (vec![1, 3], true)] {
+        scene.client.set_servers(servers.iter().copied().map(target).collect(), 3);
+        assert_eq!(moved.has_changed().unwrap(), has_moved, "{servers:?}");
+    }
+    moved.mark_unchanged();
+    let elsewhere = Target { address: address(9), ..target(1) };
+    scene.client.set_servers(vec![elsewhere, target(3)], 3);
+    assert!(moved.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn a_failed_server_is_passed_over_once() {
+    let scene = scene(3);
+    let first = scene.client.head().unwrap();
+    scene.client.failed(&first);
+    scene.client.failed(&first);
+    assert_eq!(scene.head(), "server2");
 }

@@ -103,6 +103,10 @@ impl Driver {
     }
 
     fn round(&mut self, cx: &mut Context<'_>, sleep: Pin<&mut Sleep>) -> Result<Park, SessionEnd> {
+        // Before all else: a peer that never stops sending must not keep the session open.
+        if self.shared.drive(|machine| machine.close_requested()) {
+            return Ok(Park::Close);
+        }
         let wrote = self.write(cx)?;
         let read = self.read(cx)?;
         let ticked = self.tick(cx, sleep)?;

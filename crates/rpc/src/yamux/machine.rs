@@ -327,6 +327,11 @@ impl Machine {
         self.out.len() < OUT_PAUSE_BYTES
     }
 
+    /// Whether we are to end the session.
+    pub(super) fn close_requested(&self) -> bool {
+        self.close_requested
+    }
+
     /// The driver found nothing to do; `congested` says that the connection takes no more bytes for now.
     pub(super) fn park(&mut self, congested: bool, cx: &Context<'_>, wakes: &mut Vec<Waker>) -> Park {
         if self.close_requested {
