@@ -57,6 +57,9 @@ const LEAVE_TICKET: u64 = 0;
 /// Ticket of the broadcast of our newest metadata.
 const META_TICKET: u64 = 1;
 
+/// News of somebody who came are told after this long, even if the next round of gossip is further away.
+const NEWS_DELAY: Duration = Duration::from_millis(20);
+
 /// The membership layer of one pool.
 pub(crate) struct Membership {
     settings: MembershipSettings,
@@ -168,6 +171,14 @@ impl Membership {
         }
         self.schedule = Some(schedule);
         self.settle_tickets();
+    }
+
+    /// Brings the next round of gossip forward: somebody has come, and there was nothing else to tell. In a crowd of
+    /// newcomers the rounds keep their pace.
+    fn gossip_soon(&mut self, now: Time) {
+        if let Some(schedule) = &mut self.schedule {
+            schedule.gossip = schedule.gossip.min(now + NEWS_DELAY);
+        }
     }
 
     /// When [`Self::tick`] has something to do next; `None` before the start and after shutdown.

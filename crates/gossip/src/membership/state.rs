@@ -76,6 +76,9 @@ impl Membership {
         }
         self.measures.alive += 1;
         let name = self.roster.node(slot).map(|node| node.name.clone());
+        if was_gone && !is_own && self.broadcasts.len() == 0 {
+            self.gossip_soon(now);
+        }
         self.broadcasts.push(name, Bytes::from(encode(Kind::Alive, alive)), announcing.flatten());
         if let Some(node) = self.roster.node_mut(slot) {
             node.vsn = alive.vsn.bytes;

@@ -32,6 +32,20 @@ fn a_new_node_at_incarnation_0_stays_dead() {
 }
 
 #[test]
+fn a_newcomer_is_told_of_soon_unless_there_is_more_to_tell() {
+    let mut pool = Pool::new();
+    pool.alive("a", 1, 1);
+    let due = pool.membership.schedule.map(|schedule| schedule.gossip);
+    assert!(due.is_some_and(|due| due <= pool.now + crate::membership::NEWS_DELAY), "{due:?}");
+
+    let mut crowd = Pool::new();
+    let before = crowd.membership.schedule.map(|schedule| schedule.gossip);
+    crowd.membership.broadcasts.push(None, b"x".as_slice().into(), None);
+    crowd.alive("a", 1, 1);
+    assert_eq!(crowd.membership.schedule.map(|schedule| schedule.gossip), before);
+}
+
+#[test]
 fn news_must_be_newer() {
     let mut pool = Pool::of(&["a"]);
     let mut changed = alive("a", 1, 1);
